@@ -1,0 +1,31 @@
+"""Names that both sides of the broker must agree on."""
+
+VHOST = "cardshop"
+
+TASK_EXCHANGE = "cardshop.tasks"
+"""Direct, durable. Routing key = queue name."""
+
+EVENT_EXCHANGE = "cardshop.events"
+"""Topic, durable. Celery's own events and ours; routing key as Celery makes it (``task.progress``)."""
+
+EVENT_QUEUE = "cardshop.events"
+"""The one durable queue that monitors consume, bound to :data:`EVENT_EXCHANGE` with ``#``."""
+
+DEAD_LETTER_EXCHANGE = "cardshop.dead-letters"
+"""Fanout, durable. Where task messages go that were delivered too often."""
+
+DEAD_LETTER_QUEUE = "cardshop.dead-letters"
+
+CREATE_QUEUE = "create"
+"""Shared by all creators."""
+
+CREATE_TASK = "cardshop.create"
+WRITE_TASK = "cardshop.write"
+
+DELIVERY_LIMIT = 20
+"""Deliveries of one task message before it is a dead letter (it killed its worker each time)."""
+
+
+def write_queue(writer: str) -> str:
+    """Name of the queue that only ``writer`` (its user name) may read."""
+    return f"write.{writer}"
