@@ -1,0 +1,32 @@
+"""The image's partition table: a DOS table (MBR), because every Raspberry Pi boots from one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cardshop.fit import BOOT_BYTES, BOOT_OFFSET, Layout
+from cardshop.programs import run
+
+SECTOR_BYTES = 512
+_FAT32, _LINUX = "c", "83"
+
+
+def write_table(image: Path, layout: Layout, label_id: int) -> None:
+    """Writes the three partitions into the first sector; boot code that is there stays.
+
+    Args:
+        image: the image file, at its full size.
+        layout: where root and data lie.
+        label_id: the disk's identity, 32 bits, not 0.
+    """
+    partitions = (
+        (BOOT_OFFSET, BOOT_BYTES, f"type={_FAT32}, bootable"),
+        (layout.root_offset, layout.root_bytes, f"type={_LINUX}"),
+        (layout.data_offset, layout.data_bytes, f"type={_LINUX}"),
+    )
+    lines = ["label: dos", f"label-id: 0x{label_id:08x}"]
+    lines += [
+        f"start={offset // SECTOR_BYTES}, size={length // SECTOR_BYTES}, {kind}"
+        for offset, length, kind in partitions
+    ]
+    run(["sfdisk", "--quiet", "--wipe", "never", image], stdin="\n".join(lines).encode(), timeout=60)
