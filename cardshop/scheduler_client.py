@@ -104,10 +104,11 @@ class SchedulerClient:
             ) from error
         if response.ok:
             return response.json() if response.content else None
-        raise _error(response)
+        raise error_told(response)
 
 
-def _error(response: requests.Response) -> CardshopError:
+def error_told(response: requests.Response) -> CardshopError:
+    """The error that an answer of the API tells: its problem document, or what its status says."""
     try:
         problem = response.json()
     except ValueError:
