@@ -1,0 +1,105 @@
+"""Builds a base image: ``python -m creator.base --architecture amd64 --output FOLDER``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cardshop.contract.errors import CardshopError
+from cardshop.programs import find
+from creator.base.disk import make_disk, sha256_of
+from creator.base.manifest import BaseManifest, is_current, name_of, recipe_digest
+from creator.base.packages import ARCHITECTURES, packages_for
+from creator.base.root_file_system import make_root_file_system
+
+TOOLS = ("mmdebstrap", "apt-get", "tar", "sfdisk", "mke2fs", "e2fsck", "mformat", "mcopy")
+EPOCH = int(datetime(2025, 1, 1, tzinfo=UTC).timestamp())
+"""The time that made files carry, always the same, so that the same packages give the same bytes."""
+
+
+def main() -> int:
+    """Builds the base image unless it is there; the exit status is 0 when it is in the folder."""
+    arguments = parser().parse_args()
+    try:
+        build(arguments.architecture, arguments.output)
+    except CardshopError as error:
+        sys.stderr.write(f"{error.sentence}\n{error.hint}\n")
+        return error.exit_status
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m creator.base",
+        description="Builds the base image that cards of an architecture start from, out of Debian packages.",
+        epilog="Takes 1-2 minutes for this machine's own architecture, several times that for another (it is "
+        "emulated), and about 2 GB of temporary space in FOLDER. Called again, it returns at once while the "
+        "recipe (package list, hooks, the card's files) is the same.",
+    )
+    made.add_argument(
+        "--architecture", choices=ARCHITECTURES, required=True,
+        help="arm64 for a Raspberry Pi 3, 4 or Zero 2; amd64 to try cards in a virtual machine",
+    )  # fmt: skip
+    made.add_argument(
+        "--output", type=Path, required=True, metavar="FOLDER",
+        help="where cardshop-ARCHITECTURE.img and .json appear, each whole or not at all",
+    )  # fmt: skip
+    return made
+
+
+def build(architecture: str, folder: Path) -> None:
+    """Makes the base image and its manifest in ``folder``.
+
+    Raises:
+        ProgramFailed: a tool is missing or failed.
+    """
+    name, recipe = name_of(architecture), recipe_digest(architecture)
+    if is_current(folder, architecture, recipe):
+        say(f"{name} is there and its recipe is unchanged")
+        return
+    for tool in TOOLS:
+        find(tool)
+    folder.mkdir(parents=True, exist_ok=True)
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}-") as made:
+        scratch = Path(made)
+        archive, image = scratch / "root.tar", scratch / f"{name}.img"
+        say(f"{name}: installing Debian packages")
+        make_root_file_system(architecture, archive, epoch=EPOCH)
+        say(f"{name}: making the disk image ({time.monotonic() - begun:.0f} s so far)")
+        layout = make_disk(name, archive, image, scratch, epoch=EPOCH)
+        manifest = BaseManifest(
+            name=name,
+            architecture=architecture,
+            release=packages_for(architecture).release,
+            built=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            bytes=layout.image_bytes,
+            sha256=sha256_of(image),
+            boot_bytes=layout.boot_bytes,
+            root_bytes=layout.root_bytes,
+            recipe=recipe,
+        )
+        record = scratch / f"{name}.json"
+        record.write_text(manifest.to_json())
+        (folder / record.name).unlink(missing_ok=True)  # an old record must never stand beside a new image
+        image.replace(folder / image.name)
+        record.replace(folder / record.name)
+    size, seconds = layout.image_bytes / 1e6, time.monotonic() - begun
+    say(f"{name}: {size:.0f} MB in {folder}, {seconds:.0f} s")
+
+
+def say(what: str) -> None:
+    """One line of progress."""
+    sys.stdout.write(f"{what}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    sys.exit(main())
