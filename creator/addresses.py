@@ -1,0 +1,87 @@
+"""Which hosts a creator may fetch from: a recipe's URL must not reach into the network it stands in.
+
+The check is made on the address that is connected to, so a name that resolves differently the second time
+gains nothing, and it is made again for each redirect.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from cardshop.contract.errors import MirrorRefused
+
+
+def session(private_hosts: frozenset[str]) -> requests.Session:
+    """An HTTP session that connects to public addresses only, and to ``private_hosts`` (names or addresses).
+
+    Its requests raise MirrorRefused for any other. Proxies of the environment are not used.
+    """
+    made = requests.Session()
+    made.trust_env = False
+    made.headers["Accept-Encoding"] = "identity"
+    adapter = _GuardedAdapter(private_hosts)
+    made.mount("http://", adapter)
+    made.mount("https://", adapter)
+    return made
+
+
+def check(host: str, address: str, private_hosts: frozenset[str]) -> None:
+    """Raises MirrorRefused unless ``address`` of ``host`` is public or allowed."""
+    if host in private_hosts or address in private_hosts:
+        return
+    if not ipaddress.ip_address(address.partition("%")[0]).is_global:
+        raise MirrorRefused(
+            f"{host} is a private address; contents are fetched from public ones only.",
+            hint="An admin can list it in CARDSHOP_PRIVATE_HOSTS of the creator.",
+        )
+
+
+def _connect(host: str, port: int, timeout: Any, private_hosts: frozenset[str]) -> socket.socket:
+    problem: OSError = OSError(f"{host} has no address")
+    limit = timeout if isinstance(timeout, int | float) else None
+    for family, kind, protocol, _, target in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        check(host, str(target[0]), private_hosts)
+        opened = socket.socket(family, kind, protocol)
+        try:
+            opened.settimeout(limit)
+            opened.connect(target)
+        except OSError as error:
+            opened.close()
+            problem = error
+        else:
+            return opened
+    raise problem
+
+
+class _GuardedAdapter(HTTPAdapter):
+    def __init__(self, private_hosts: frozenset[str]) -> None:
+        self._private_hosts = private_hosts
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Makes the pools, with connections that look where they go."""
+        super().init_poolmanager(*args, **kwargs)
+        allowed = self._private_hosts
+
+        class Plain(HTTPConnection):
+            def _new_conn(self) -> socket.socket:
+                return _connect(self.host, self.port, self.timeout, allowed)
+
+        class Encrypted(HTTPSConnection):
+            def _new_conn(self) -> socket.socket:
+                return _connect(self.host, self.port, self.timeout, allowed)
+
+        class PlainPool(HTTPConnectionPool):
+            ConnectionCls = Plain
+
+        class EncryptedPool(HTTPSConnectionPool):
+            ConnectionCls = Encrypted
+
+        self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": EncryptedPool}

@@ -1,0 +1,183 @@
+"""Builds one image from a plan: fetch the contents, put the image together, prove it.
+
+What a killed build leaves is used or removed by the next: contents in the cache are gone on with, an image
+under its final name is whole, and a part of an image is thrown away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+
+from cardshop.contract.errors import ContentDamaged, DoesNotFit, ImageDamaged, InvalidInput
+from cardshop.contract.events import Phase
+from cardshop.contract.tasks import Content
+from cardshop.fit import MIB, Layout, forecast, layout
+from cardshop.image_format import BlockMap, ContentEntry, Manifest
+from creator import addresses
+from creator.cache import Cache
+from creator.fetch import fetch
+from creator.image.assemble import assemble
+from creator.image.base_image import BaseImage, open_base
+from creator.image.block_map import checksum, mapped_ranges
+from creator.image.data_partition import LIBRARY
+from creator.image.library import check_zim
+from creator.image.proof import check_file_systems, read_content
+from creator.meter import Meter
+from creator.plan import BuiltImage, ImagePlan, Observe, Places
+from creator.space import SECTOR_BYTES, require_space
+from creator.work_folder import WorkFolder, part, work_folder
+
+LONGEST_NAME_BYTES = 255
+"""Of a file name in ext4, encoded as UTF-8."""
+
+log = structlog.get_logger(__name__)
+
+
+def build(plan: ImagePlan, places: Places, observe: Observe) -> BuiltImage:
+    """Builds the image of ``plan``, or finds it built.
+
+    Raises:
+        InvalidInput, DoesNotFit: no such image can be made.
+        NoSpace: the work folder or the cache has too little room.
+        MirrorRefused, ContentDamaged: a content can't be had, or isn't what was ordered.
+        NotFound: this creator has no such base image.
+        ImageDamaged: the base is not sound, or the image failed its proof; nothing is left of it.
+    """
+    _check_names(plan.contents)
+    with work_folder(places.work, plan.digest) as folder:
+        manifest = folder.finished()
+        seconds: dict[str, float] = {}
+        if manifest is None:
+            folder.clear()
+            manifest = _build_anew(plan, places, folder, observe, seconds)
+        else:
+            log.info("image was built before", image=plan.digest)
+        return BuiltImage(
+            image=folder.image,
+            block_map=folder.block_map,
+            manifest=folder.manifest,
+            size_bytes=manifest.bytes,
+            mapped_bytes=manifest.mapped_bytes,
+            manifest_sha256=hashlib.sha256(folder.manifest.read_bytes()).hexdigest(),
+            seconds=seconds,
+        )
+
+
+def _build_anew(
+    plan: ImagePlan, places: Places, folder: WorkFolder, observe: Observe, seconds: dict[str, float]
+) -> Manifest:
+    cache = Cache(places.cache)
+    with _timed(Phase.FETCH, plan, seconds):
+        base = open_base(places.bases, plan.base)
+        parts = _layout(plan, base)
+        require_space(plan, base, parts.data_bytes, cache, folder.path)
+        files = _fetch_all(plan.contents, cache, places.private_hosts, observe)
+    with _timed(Phase.BUILD, plan, seconds):
+        _assemble(plan, base, parts, folder.image_part, files, cache, observe)
+    with _timed(Phase.CHECK, plan, seconds):
+        manifest = _prove(plan, parts, folder.image_part, observe)
+    BlockMap(manifest.bytes, manifest.chunks).to_file(part(folder.block_map))
+    manifest.to_file(part(folder.manifest))
+    folder.finish()
+    return manifest
+
+
+def _check_names(contents: Sequence[Content]) -> None:
+    taken = {LIBRARY}
+    for content in contents:
+        name = content.file
+        if name in taken or name in ("", ".", "..") or "/" in name or not name.isprintable():
+            raise InvalidInput(f"{name!r} can't be a file's name on the card.", field=content.ident)
+        if len(name.encode()) > LONGEST_NAME_BYTES:
+            raise InvalidInput(f"The file name {name} is too long for the card.", field=content.ident)
+        taken.add(name)
+
+
+def _layout(plan: ImagePlan, base: BaseImage) -> Layout:
+    sizes = [content.size_bytes for content in plan.contents]
+    try:
+        fit = forecast(plan.size_bytes, base.manifest.root_bytes, sizes)
+    except ValueError as error:
+        raise InvalidInput(f"An image can't have {plan.size_bytes} bytes.", field="size_bytes") from error
+    if not fit.fits:
+        raise DoesNotFit(
+            f"The contents need {-fit.free_bytes / MIB:,.1f} MiB more than the card has.",
+            hint="Choose a larger medium or fewer contents.",
+        )
+    return layout(plan.size_bytes, base.manifest.root_bytes)
+
+
+def _fetch_all(
+    contents: Sequence[Content], cache: Cache, private_hosts: frozenset[str], observe: Observe
+) -> list[Path]:
+    meter = Meter(Phase.FETCH, sum(content.size_bytes for content in contents), observe)
+    before = 0
+    files = []
+    with addresses.session(private_hosts) as web:
+        for content in contents:
+
+            def tell(done: int, _total: int, start: int = before) -> None:
+                meter.at(start + done)
+
+            path = fetch(content, cache, web, tell)
+            check_zim(content, path)
+            files.append(path)
+            before += content.size_bytes
+    return files
+
+
+def _assemble(
+    plan: ImagePlan,
+    base: BaseImage,
+    parts: Layout,
+    image: Path,
+    files: Sequence[Path],
+    cache: Cache,
+    observe: Observe,
+) -> None:
+    total = base.image.stat().st_blocks * SECTOR_BYTES + sum(content.size_bytes for content in plan.contents)
+    meter = Meter(Phase.BUILD, total, observe)
+    contents = zip(plan.contents, files, strict=True)
+    try:
+        assemble(image, parts, plan.digest, base, plan.card_configuration, contents, meter.add)
+    except ContentDamaged:
+        for content in plan.contents:  # the cache changed under us: what is in it is no longer believed
+            cache.drop(content.sha256)
+        raise
+    meter.finish()
+
+
+def _prove(plan: ImagePlan, parts: Layout, image: Path, observe: Observe) -> Manifest:
+    ranges = mapped_ranges(image, parts)
+    mapped_bytes = sum(item.length for item in ranges)
+    contents = sum(content.size_bytes for content in plan.contents)
+    meter = Meter(Phase.CHECK, contents + mapped_bytes, observe)
+    check_file_systems(image, parts)
+    for content in plan.contents:
+        if read_content(image, parts.data_offset, content.file, meter.add) != content.sha256:
+            raise ImageDamaged(f"{content.title} read out of the image is not what was put in.")
+    return Manifest(
+        digest=plan.digest,
+        bytes=plan.size_bytes,
+        mapped_bytes=mapped_bytes,
+        chunks=checksum(image, ranges, meter.add),
+        contents=tuple(
+            ContentEntry(content.ident, content.file, content.size_bytes, content.sha256)
+            for content in plan.contents
+        ),
+        base=plan.base,
+    )
+
+
+@contextmanager
+def _timed(phase: Phase, plan: ImagePlan, seconds: dict[str, float]) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    seconds[phase] = round(time.monotonic() - started, 3)
+    log.info("phase done", image=plan.digest, phase=phase, seconds=seconds[phase])

@@ -1,0 +1,66 @@
+"""Puts an image together in one file: table, boot, root and data partition."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cardshop.contract.tasks import Content
+from cardshop.fit import Layout
+from cardshop.image_format import Range
+from creator.image.base_image import BaseImage, copy_range
+from creator.image.boot_partition import write_configuration
+from creator.image.data_partition import add_contents, make_file_system
+from creator.image.library import make_library
+from creator.image.partition_table import write_table
+
+_DISK_ID_DIGITS = 8
+
+
+def assemble(
+    image: Path,
+    layout: Layout,
+    digest: str,
+    base: BaseImage,
+    configuration: Mapping[str, Any],
+    contents: Iterable[tuple[Content, Path]],
+    observe: Callable[[int], None],
+) -> None:
+    """Makes the image file; the same arguments make the same bytes, whenever and wherever.
+
+    Args:
+        image: the file to make; it must not exist.
+        layout: size and place of the partitions.
+        digest: the image's name, which its identities are derived from.
+        base: where boot and root partition come from; its date becomes that of all that is added.
+        configuration: for the card's first boot.
+        contents: the ZIM files and where they are.
+        observe: called with the bytes of each piece written.
+
+    Raises:
+        ContentDamaged, DoesNotFit, ImageDamaged, ProgramFailed: see the parts.
+    """
+    contents = tuple(contents)
+    now = base.built_at
+    _copy_base(image, layout, base, observe)
+    write_table(image, layout, int(digest[:_DISK_ID_DIGITS], 16) or 1)
+    write_configuration(image, configuration, now)
+    make_file_system(image, layout, digest, now)
+    files = [(content.file, path, content.sha256) for content, path in contents]
+    add_contents(image, layout.data_offset, make_library(contents), files, now, observe)
+
+
+def _copy_base(image: Path, layout: Layout, base: BaseImage, observe: Callable[[int], None]) -> None:
+    source = os.open(base.image, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        target = os.open(image, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.truncate(target, layout.data_offset + layout.data_bytes)
+            for wanted in (Range(0, layout.root_offset), Range(layout.root_offset, layout.root_bytes)):
+                observe(copy_range(source, target, wanted))
+        finally:
+            os.close(target)
+    finally:
+        os.close(source)

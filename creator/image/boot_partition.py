@@ -1,0 +1,49 @@
+"""The boot partition: the base's FAT32 file system with the card configuration added."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cardshop.contract.errors import ImageDamaged
+from cardshop.fit import BOOT_OFFSET
+from cardshop.programs import run
+
+FOLDER = "/cardshop"
+CONFIGURATION = f"{FOLDER}/recipe.json"
+"""What the card's first boot reads."""
+
+_SECONDS = 60.0
+
+
+def write_configuration(image: Path, configuration: Mapping[str, Any], now: int) -> None:
+    """Puts ``configuration`` on the boot partition; ``now`` (seconds since 1970) is its date.
+
+    It may hold secrets: it reaches mtools by a pipe, never as an argument or in a file of its own.
+
+    Raises:
+        ImageDamaged: it can't be read back as it was written.
+        ProgramFailed: the partition is full or no FAT file system.
+    """
+    drive = f"{image}@@{BOOT_OFFSET}"
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(now), "TZ": "UTC", "MTOOLSRC": os.devnull}
+    content = (json.dumps(configuration, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
+    is_there = 1
+    run(
+        ["mmd", "-D", "s", "-i", drive, f"::{FOLDER}"],
+        timeout=_SECONDS,
+        env=environment,
+        allowed=(0, is_there),
+    )
+    run(
+        ["mcopy", "-D", "o", "-i", drive, "-", f"::{CONFIGURATION}"],
+        timeout=_SECONDS,
+        env=environment,
+        stdin=content,
+    )
+    read_back = run(["mtype", "-i", drive, f"::{CONFIGURATION}"], timeout=_SECONDS, env=environment)
+    if read_back.stdout != content:
+        raise ImageDamaged("The boot partition doesn't give back the card configuration.")

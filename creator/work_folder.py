@@ -1,0 +1,86 @@
+"""The work folder of one image: what is there under a final name is whole, the rest is thrown away."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cardshop.contract.errors import ImageDamaged
+from cardshop.image_format import Manifest
+from creator.cache import exclusively, sync_folder
+
+
+class WorkFolder:
+    """The files of one image in the making and made. Get it from :func:`work_folder`."""
+
+    def __init__(self, path: Path, digest: str) -> None:
+        self.path = path
+        self.image = path / f"{digest}.img"
+        self.block_map = path / f"{digest}.bmap"
+        self.manifest = path / f"{digest}.json"
+        self._digest = digest
+
+    @property
+    def image_part(self) -> Path:
+        """Where the image is put together."""
+        return part(self.image)
+
+    def finished(self) -> Manifest | None:
+        """The manifest of the image that an earlier build finished here, if one did."""
+        if not all(final.is_file() for final in self._finals()):
+            return None
+        try:
+            manifest = Manifest.from_file(self.manifest)
+        except ImageDamaged:
+            return None
+        is_it = manifest.digest == self._digest and self.image.stat().st_size == manifest.bytes
+        return manifest if is_it else None
+
+    def clear(self) -> None:
+        """Removes whatever is here."""
+        for final in self._finals():
+            final.unlink(missing_ok=True)
+            part(final).unlink(missing_ok=True)
+
+    def finish(self) -> None:
+        """The parts get their final names, durably; the manifest last, for it says that all is there."""
+        for final in self._finals():
+            with part(final).open("rb") as stream:
+                os.fsync(stream.fileno())
+        for final in self._finals():
+            part(final).replace(final)
+        sync_folder(self.path)
+
+    def _finals(self) -> tuple[Path, ...]:
+        return (self.image, self.block_map, self.manifest)
+
+
+def part(final: Path) -> Path:
+    """The name of a file that is not finished."""
+    return final.with_name(final.name + ".part")
+
+
+@contextmanager
+def work_folder(work: Path, digest: str) -> Iterator[WorkFolder]:
+    """The image's folder under ``work``, for this process alone; waits while another builds the same image.
+
+    An error clears it. What a killed process left is cleared by the next, unless it is a finished image.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    with exclusively(work / f"{digest}.lock"):
+        folder = WorkFolder(work / digest, digest)
+        folder.path.mkdir(mode=0o700, exist_ok=True)
+        try:
+            yield folder
+        except BaseException:
+            folder.clear()
+            raise
+
+
+def discard(work: Path, digest: str) -> None:
+    """Removes a built image that is no longer needed here."""
+    with exclusively(work / f"{digest}.lock"):
+        shutil.rmtree(work / digest, ignore_errors=True)

@@ -1,0 +1,80 @@
+"""Factory of a base image that is laid out like a real one and holds next to nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from cardshop.fit import BOOT_BYTES, BOOT_OFFSET, MIB
+from cardshop.programs import run
+from creator.base.manifest import BaseManifest
+
+BUILT = "2026-01-02T03:04:05Z"
+ROOT_BYTES = 24 * MIB
+_EPOCH = 1767323045
+
+
+def make_tiny_base(folder: Path, name: str = "cardshop-amd64") -> Path:
+    """Makes ``NAME.img`` and ``NAME.json`` in ``folder`` (in about half a second) and returns ``folder``.
+
+    Its boot partition has two files, its root file system a few.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    image = folder / f"{name}.img"
+    root_offset = BOOT_OFFSET + BOOT_BYTES
+    with image.open("wb") as file:
+        file.truncate(root_offset + ROOT_BYTES)
+    table = (
+        f"label: dos\nlabel-id: 0x00c0ffee\nstart={BOOT_OFFSET // 512}, size={BOOT_BYTES // 512}, type=c\n"
+    )
+    table += f"start={root_offset // 512}, size={ROOT_BYTES // 512}, type=83\n"
+    run(["sfdisk", "--quiet", image], stdin=table.encode(), timeout=30)
+    environment = {
+        **os.environ,
+        "SOURCE_DATE_EPOCH": str(_EPOCH),
+        "E2FSPROGS_FAKE_TIME": str(_EPOCH),
+        "TZ": "UTC",
+    }
+    drive = f"{image}@@{BOOT_OFFSET}"
+    form = ["mformat", "-i", drive, "-F", "-c", "8", "-T", str(BOOT_BYTES // 512), "-h", "255", "-s", "63"]
+    run([*form, "-N", "0badcafe", "-v", "CARDSHOP", "::"], env=environment, timeout=30)
+    for file_name, content in (
+        ("cmdline.txt", b"root=LABEL=cardshop-root\n"),
+        ("vmlinuz", bytes(range(256)) * 999),
+    ):
+        run(["mcopy", "-i", drive, "-", f"::{file_name}"], stdin=content, env=environment, timeout=30)
+    with tempfile.TemporaryDirectory() as scratch:
+        tree = Path(scratch)
+        (tree / "etc").mkdir()
+        (tree / "etc" / "hostname").write_text("cardshop\n")
+        (tree / "etc" / "filler").write_bytes(b"root file system " * 50_000)
+        options = (
+            f"offset={root_offset},nodiscard,root_owner=0:0,hash_seed=00000000-0000-4000-8000-000000000001"
+        )
+        make = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-L", "cardshop-root", "-E", options]
+        make += [
+            "-U",
+            "00000000-0000-4000-8000-000000000002",
+            "-d",
+            str(tree),
+            str(image),
+            f"{ROOT_BYTES // 1024}k",
+        ]
+        run(make, env=environment, timeout=30)
+    with image.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    manifest = BaseManifest(
+        name=name,
+        architecture=name.rpartition("-")[2],
+        release="bookworm",
+        built=BUILT,
+        bytes=image.stat().st_size,
+        sha256=sha256,
+        boot_bytes=BOOT_BYTES,
+        root_bytes=ROOT_BYTES,
+        recipe=hashlib.sha256(b"tiny").hexdigest(),
+    )
+    (folder / f"{name}.json").write_text(manifest.to_json())
+    return folder
