@@ -1,0 +1,174 @@
+"""Tasks: claimed by a worker, changed by events, given up when their worker is silent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cardshop.contract import wire
+from cardshop.contract.errors import MessageRejected, NotAllowed, NotFound, TaskCanceled, Unavailable
+from cardshop.contract.events import Event, EventType, Log, SlotChanged
+from scheduler.domain.orders import Order
+from scheduler.domain.rights import Role
+from scheduler.domain.states import Refused, TaskEvent, TaskState
+from scheduler.domain.tasks import Distrusted, Ignored, Task, TaskKind, fold, move
+from scheduler.shop.orders import follow
+from scheduler.store.store import Store
+
+QUIET_BEFORE_TAKEOVER = timedelta(seconds=30)
+"""A task that its worker told of within this time is not given to another that has the same message."""
+
+SILENT_AFTER = timedelta(minutes=15)
+"""A started task of which nothing was heard for this long has timed out."""
+
+_ROLES = {TaskKind.CREATE: Role.CREATOR, TaskKind.WRITE: Role.WRITER}
+
+_WORKER_EVENTS = {
+    EventType.WORKER_ONLINE: True,
+    EventType.WORKER_HEARTBEAT: True,
+    EventType.WORKER_OFFLINE: False,
+}
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A task that a worker has now, with its order."""
+
+    task: Task
+    order: Order
+
+
+def claim(store: Store, task_id: str, attempt: int, *, worker: str, role: Role) -> Claimed:
+    """Gives the task to ``worker``; events of an earlier claim are not believed from here on.
+
+    Raises:
+        NotFound, NotAllowed: there is no such task for this worker.
+        TaskCanceled: it is canceled, done, or has a newer attempt: the message is of no use any more.
+        Unavailable: another worker told of it a moment ago; ask again later.
+    """
+
+    def decide(task: Task) -> Task | Refused:
+        _check_claim(task, attempt, worker=worker, role=role, now=store.clock())
+        return move(task, TaskEvent.CLAIM, who=worker, at=store.clock())
+
+    def work(session: Any) -> Claimed:
+        before, after = store.tasks.apply(task_id, decide, session)
+        if not isinstance(after, Task):
+            raise TaskCanceled(f"The task is {before.state}.")
+        order = follow(store, after.order_id, session, who=worker)
+        return Claimed(after, order)
+
+    return store.transaction(work)
+
+
+def fold_event(store: Store, event: Event, *, sender: str) -> None:
+    """Keeps what an event tells. Folding it again changes nothing.
+
+    Args:
+        store: where.
+        event: read by the contract.
+        sender: the broker's validated user.
+
+    Raises:
+        MessageRejected: it must not be believed.
+    """
+    account = store.users.find(sender)
+    if account is None or account.role not in _ROLES.values():
+        raise MessageRejected(f"{sender!r} is no worker.", field="user_id")
+    if event.hostname.partition("@")[0] != sender:
+        raise MessageRejected(f"{sender!r} tells of {event.hostname!r}.", field="hostname")
+    if event.type in _WORKER_EVENTS:
+        store.workers.seen(sender, account.role, event.hostname, online=_WORKER_EVENTS[event.type])
+    elif isinstance(event.body, SlotChanged):
+        card = wire.to_wire(event.body.card)
+        store.workers.slot_changed(sender, event.body.slot, card, _said_at(event))
+    elif event.task_id is not None:
+        _fold_task_event(store, event, event.task_id, sender=sender, role=account.role)
+
+
+def give_up_silent(store: Store) -> int:
+    """Times out the started tasks of which nothing was heard; returns how many."""
+    now = store.clock()
+    silent = [
+        task
+        for task in store.tasks.in_states([TaskState.STARTED, TaskState.STOPPING])
+        if now - task.updated_at > SILENT_AFTER
+    ]
+    return sum(_give_up(store, task) for task in silent)
+
+
+def dispatch_waiting(store: Store) -> int:
+    """Gives write tasks that found no writer to those that are there now; returns for how many orders."""
+    pending = store.tasks.in_states([TaskState.PENDING], kind=TaskKind.WRITE)
+    order_ids = {task.order_id for task in pending}
+    images = [
+        tasks[0]
+        for tasks in store.tasks.of_orders(order_ids).values()
+        if tasks[0].state is TaskState.SUCCEEDED
+    ]
+    for image in images:
+        order_id = image.order_id
+        store.transaction(lambda session, order_id=order_id: follow(store, order_id, session, who="beat"))
+    return len(images)
+
+
+def _check_claim(task: Task, attempt: int, *, worker: str, role: Role, now: datetime) -> None:
+    if role is not _ROLES[task.kind]:
+        raise NotAllowed(f"A {role} has no business with a task of the kind {task.kind}.")
+    if task.kind is TaskKind.WRITE and task.worker != worker:
+        raise NotFound(f"There is no task {task.id} for {worker}.")
+    if attempt != task.attempt:
+        raise TaskCanceled(f"The task is at attempt {task.attempt}.")
+    held = task.claim > 0 and task.worker not in (None, worker)
+    if held and not task.final and now - task.updated_at < QUIET_BEFORE_TAKEOVER:
+        raise Unavailable(f"{task.worker} works on the task.", hint="It is free when that one is silent.")
+
+
+def _fold_task_event(store: Store, event: Event, task_id: str, *, sender: str, role: Role) -> None:
+    def decide(task: Task) -> Task | Ignored | Distrusted:
+        if role is not _ROLES[task.kind]:
+            return Distrusted(f"a {role} tells of a task of the kind {task.kind}")
+        return fold(task, event, sender=sender, at=store.clock())
+
+    def work(session: Any) -> None:
+        before, after = store.tasks.apply(task_id, decide, session)
+        if isinstance(after, Distrusted):
+            raise MessageRejected(f"{sender!r} is not believed: {after.why}.", field="user_id")
+        if not isinstance(after, Task) or after.state is before.state:
+            return
+        if after.kind is TaskKind.CREATE and after.state is TaskState.SUCCEEDED and after.outcome:
+            store.images.keep(after.outcome, _warehouse(store), session)
+        follow(store, after.order_id, session, who=sender)
+
+    if isinstance(event.body, Log):
+        task = store.tasks.get(task_id)
+        if task.worker == sender and event.attempt <= task.attempt:
+            store.task_logs.add(task_id, event.ordinal, _said_at(event), event.body.lines)
+        return
+    store.transaction(work)
+
+
+def _give_up(store: Store, task: Task) -> bool:
+    why = f"nothing was heard of it for {SILENT_AFTER.total_seconds() / 60:.0f} minutes"
+
+    def decide(seen: Task) -> Task | Refused | Ignored:
+        if seen.revision != task.revision:
+            return Ignored("it was heard of meanwhile")
+        return move(seen, TaskEvent.EXPIRE, who="beat", at=store.clock(), why=why)
+
+    def work(session: Any) -> bool:
+        _, after = store.tasks.apply(task.id, decide, session)
+        if isinstance(after, Task):
+            follow(store, task.order_id, session, who="beat", why=why)
+        return isinstance(after, Task)
+
+    return store.transaction(work)
+
+
+def _warehouse(store: Store) -> str:
+    return store.warehouses.every()[0].name
+
+
+def _said_at(event: Event) -> datetime:
+    return datetime.fromtimestamp(event.timestamp, UTC)

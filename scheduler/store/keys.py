@@ -1,0 +1,64 @@
+"""Keys that sign tokens; the private half is sealed. The newest signs, older ones verify until retired."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pymongo import DESCENDING
+
+from scheduler.store.database import Clock, Database, Document
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """An Ed25519 key pair."""
+
+    kid: str
+    sealed_private_pem: str
+    public_pem: str
+
+
+class Keys:
+    """The collection ``keys``."""
+
+    def __init__(self, database: Database[Document], clock: Clock) -> None:
+        self._keys = database["keys"]
+        self._clock = clock
+
+    def prepare(self) -> None:
+        """A retired key's document goes when the last token that it signed has expired."""
+        self._keys.create_index("retires_at", expireAfterSeconds=0)
+
+    def add(self, key: SigningKey) -> None:
+        """Keeps a new key, which signs from now on."""
+        self._keys.insert_one(
+            {
+                "_id": key.kid,
+                "sealed_private_pem": key.sealed_private_pem,
+                "public_pem": key.public_pem,
+                "created_at": self._clock(),
+                "retires_at": None,
+            }
+        )
+
+    def newest(self) -> SigningKey | None:
+        """The key that signs."""
+        document = self._keys.find_one({"retires_at": None}, sort=[("created_at", DESCENDING), ("_id", 1)])
+        return _key(document) if document else None
+
+    def verifying(self, kid: str) -> SigningKey | None:
+        """The key of that id, unless it is retired."""
+        now = self._clock()
+        document = self._keys.find_one(
+            {"_id": kid, "$or": [{"retires_at": None}, {"retires_at": {"$gt": now}}]}
+        )
+        return _key(document) if document else None
+
+    def retire_others(self, kid: str, at: datetime) -> None:
+        """Lets every key but ``kid`` verify until ``at`` and not longer."""
+        self._keys.update_many({"_id": {"$ne": kid}, "retires_at": None}, {"$set": {"retires_at": at}})
+
+
+def _key(document: Document) -> SigningKey:
+    return SigningKey(document["_id"], document["sealed_private_pem"], document["public_pem"])

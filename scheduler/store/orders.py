@@ -1,0 +1,102 @@
+"""The collection ``orders``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pymongo import ReturnDocument
+
+from cardshop.contract.errors import NotFound
+from scheduler.domain.orders import Order, OrderDraft, Recipient
+from scheduler.domain.recipes import ResolvedRecipe
+from scheduler.domain.states import OrderState
+from scheduler.store.database import Collection, Database, Document, Session, to_document
+from scheduler.store.tasks import history
+
+
+class Orders:
+    """Orders by id. A number counts them for people; the id can't be guessed."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._orders: Collection[Document] = database["orders"]
+        self._counters: Collection[Document] = database["counters"]
+
+    def prepare(self) -> None:
+        """Indexes for the look-ups below."""
+        self._orders.create_index("number", unique=True)
+        self._orders.create_index([("draft.owner", 1), ("created_at", -1)])
+        self._orders.create_index(
+            [("draft.owner", 1), ("idempotency_key", 1)],
+            unique=True,
+            partialFilterExpression={"idempotency_key": {"$type": "string"}},
+        )
+
+    def next_number(self) -> int:
+        """A number that no other order gets. Not part of the transaction: a gap is no harm, a wait is."""
+        counter = self._counters.find_one_and_update(
+            {"_id": "orders"}, {"$inc": {"value": 1}}, upsert=True, return_document=ReturnDocument.AFTER
+        )
+        return int((counter or {})["value"])
+
+    def insert(self, order: Order, session: Session = None, *, idempotency_key: str | None = None) -> None:
+        """Stores a new order."""
+        document = to_document(order)
+        if idempotency_key:
+            document["idempotency_key"] = idempotency_key
+        self._orders.insert_one(document, session=session)
+
+    def by_idempotency_key(self, owner: str, key: str, session: Session = None) -> Order | None:
+        """The order that ``owner`` placed with this key before."""
+        found = self._orders.find_one({"draft.owner": owner, "idempotency_key": key}, session=session)
+        return _order(found) if found else None
+
+    def get(self, order_id: str, session: Session = None) -> Order:
+        """The order. Raises NotFound."""
+        document = self._orders.find_one({"_id": order_id}, session=session)
+        if document is None:
+            raise NotFound(f"There is no order {order_id}.")
+        return _order(document)
+
+    def page(self, *, owner: str | None, skip: int = 0, limit: int = 50) -> tuple[list[Order], int]:
+        """Orders, newest first, and how many there are; only ``owner``'s unless None."""
+        query: Document = {"draft.owner": owner} if owner else {}
+        found = self._orders.find(query).sort("number", -1).skip(skip).limit(limit)
+        return [_order(document) for document in found], self._orders.count_documents(query)
+
+    def change(self, order_id: str, decide: Callable[[Order], Order], session: Session = None) -> Order:
+        """Changes an order by compare-and-set on its revision; ``decide`` gives the revision one higher.
+
+        An order that ``decide`` gives back as it is isn't written. Raises NotFound.
+        """
+        while True:
+            order = self.get(order_id, session)
+            decided = decide(order)
+            if decided == order:
+                return order
+            replaced = self._orders.update_one(
+                {"_id": order_id, "revision": order.revision},
+                {"$set": {key: value for key, value in to_document(decided).items() if key != "_id"}},
+                session=session,
+            )
+            if replaced.matched_count:
+                return decided
+
+
+def _order(document: Document) -> Order:
+    draft = document["draft"]
+    fields = {key: value for key, value in document.items() if key not in ("_id", "idempotency_key")}
+    return Order(
+        **{
+            **fields,
+            "id": document["_id"],
+            "draft": OrderDraft(
+                **{
+                    **draft,
+                    "recipient": Recipient(**draft["recipient"]),
+                    "resolved": ResolvedRecipe.from_wire(draft["resolved"]),
+                }
+            ),
+            "state": OrderState(document["state"]),
+            "history": history(document["history"]),
+        }
+    )

@@ -1,0 +1,101 @@
+"""Everything that the scheduler keeps, one attribute a collection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from pymongo.client_session import ClientSession
+from pymongo.errors import PyMongoError
+
+from scheduler.store.bases import Bases
+from scheduler.store.catalogue import CatalogueStore
+from scheduler.store.database import Clock, Database, Document, in_transaction, utc_now
+from scheduler.store.dead_letters import DeadLetters
+from scheduler.store.health import Health
+from scheduler.store.images import Images
+from scheduler.store.keys import Keys
+from scheduler.store.media import Media
+from scheduler.store.orders import Orders
+from scheduler.store.outbox import Outbox
+from scheduler.store.recipes import Recipes
+from scheduler.store.schedules import Schedules
+from scheduler.store.task_logs import TaskLogs
+from scheduler.store.tasks import Tasks
+from scheduler.store.tokens import Tokens
+from scheduler.store.users import Users
+from scheduler.store.warehouses import Warehouses
+from scheduler.store.workers import Workers
+
+T = TypeVar("T")
+
+COLLECTIONS = ("orders", "tasks", "outbox", "counters", "images")
+"""Those that a transaction may be the first to write; MongoDB wants them made before."""
+
+
+class Store:
+    """The collections, a clock, and transactions over them.
+
+    Args:
+        database: from :func:`scheduler.store.database.connect`.
+        clock: the present, in UTC.
+    """
+
+    def __init__(self, database: Database[Document], clock: Clock = utc_now) -> None:
+        self._database = database
+        self.clock = clock
+        self.bases = Bases(database)
+        self.catalogue = CatalogueStore(database, clock)
+        self.dead_letters = DeadLetters(database, clock)
+        self.health = Health(database, clock)
+        self.images = Images(database, clock)
+        self.keys = Keys(database, clock)
+        self.media = Media(database)
+        self.orders = Orders(database)
+        self.outbox = Outbox(database, clock)
+        self.recipes = Recipes(database, clock)
+        self.schedules = Schedules(database, clock)
+        self.task_logs = TaskLogs(database, clock)
+        self.tasks = Tasks(database)
+        self.tokens = Tokens(database, clock)
+        self.users = Users(database, clock)
+        self.warehouses = Warehouses(database)
+        self.workers = Workers(database, clock)
+
+    def prepare(self) -> None:
+        """Makes collections and indexes that are missing; safe to repeat, and from several processes."""
+        there = set(self._database.list_collection_names())
+        for name in COLLECTIONS:
+            if name not in there:
+                self._make_collection(name)
+        for collection in (
+            self.catalogue,
+            self.keys,
+            self.orders,
+            self.outbox,
+            self.recipes,
+            self.task_logs,
+            self.tasks,
+            self.tokens,
+            self.users,
+        ):
+            collection.prepare()
+
+    def transaction(self, work: Callable[[ClientSession], T]) -> T:
+        """Runs ``work(session)`` as one transaction, again when another one was in the way."""
+        return in_transaction(self._database, work)
+
+    def answers(self) -> bool:
+        """Whether the database answers now, with a primary."""
+        try:
+            self._database.command("ping")
+        except PyMongoError:
+            return False
+        return True
+
+    def _make_collection(self, name: str) -> None:
+        try:
+            self._database.create_collection(name)
+        except PyMongoError:
+            if name not in self._database.list_collection_names():  # another process was first
+                raise

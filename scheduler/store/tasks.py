@@ -1,0 +1,114 @@
+"""The collection ``tasks``. :meth:`Tasks.apply` is the only function that changes a task's state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from cardshop.contract.errors import NotFound
+from scheduler.domain.states import FINAL_TASK_STATES, TaskState
+from scheduler.domain.tasks import Change, Task, TaskKind
+from scheduler.store.database import Collection, Database, Document, Session, to_document
+
+Answer = TypeVar("Answer")
+
+
+class Tasks:
+    """Tasks by id; ``_id`` is the Celery id."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._tasks: Collection[Document] = database["tasks"]
+
+    def prepare(self) -> None:
+        """Indexes for the look-ups below."""
+        self._tasks.create_index([("order_id", 1), ("unit", 1)], unique=True)
+        self._tasks.create_index([("state", 1), ("kind", 1), ("created_at", 1)])
+
+    def insert(self, tasks: Iterable[Task], session: Session = None) -> None:
+        """Stores new tasks."""
+        self._tasks.insert_many([to_document(task) for task in tasks], session=session)
+
+    def get(self, task_id: str, session: Session = None) -> Task:
+        """The task. Raises NotFound."""
+        document = self._tasks.find_one({"_id": task_id}, session=session)
+        if document is None:
+            raise NotFound(f"There is no task {task_id}.")
+        return _task(document)
+
+    def of_order(self, order_id: str, session: Session = None) -> list[Task]:
+        """An order's tasks: the image first, then the cards by unit."""
+        found = self._tasks.find({"order_id": order_id}, session=session).sort("unit", 1)
+        return [_task(document) for document in found]
+
+    def of_orders(self, order_ids: Iterable[str]) -> dict[str, list[Task]]:
+        """The tasks of several orders, by order."""
+        tasks: dict[str, list[Task]] = {}
+        for document in self._tasks.find({"order_id": {"$in": list(order_ids)}}).sort("unit", 1):
+            tasks.setdefault(document["order_id"], []).append(_task(document))
+        return tasks
+
+    def in_states(self, states: Iterable[TaskState], *, kind: TaskKind | None = None) -> list[Task]:
+        """Tasks in one of ``states``, oldest first."""
+        query: Document = {"state": {"$in": [state.value for state in states]}}
+        if kind:
+            query["kind"] = kind.value
+        return [_task(document) for document in self._tasks.find(query).sort("created_at", 1)]
+
+    def loads(self, session: Session = None) -> dict[str, int]:
+        """How many write tasks each writer has that are not done."""
+        final = [state.value for state in FINAL_TASK_STATES]
+        groups = self._tasks.aggregate(
+            [
+                {"$match": {"kind": "write", "state": {"$nin": final}, "worker": {"$ne": None}}},
+                {"$group": {"_id": "$worker", "tasks": {"$sum": 1}}},
+            ],
+            session=session,
+        )
+        return {group["_id"]: group["tasks"] for group in groups}
+
+    def apply(
+        self, task_id: str, decide: Callable[[Task], Task | Answer], session: Session = None
+    ) -> tuple[Task, Task | Answer]:
+        """Changes a task by compare-and-set on its revision.
+
+        Args:
+            task_id: the task.
+            decide: pure; gives the changed task (its revision one higher) or the reason why not. It is
+                asked again, with the task as it then is, when another process changed it meanwhile.
+            session: the transaction that it is part of.
+
+        Returns:
+            The task as it was, and what ``decide`` gave.
+
+        Raises:
+            NotFound: there is no such task.
+        """
+        while True:
+            task = self.get(task_id, session)
+            decided = decide(task)
+            if not isinstance(decided, Task):
+                return task, decided
+            replaced = self._tasks.replace_one(
+                {"_id": task_id, "revision": task.revision}, to_document(decided), session=session
+            )
+            if replaced.matched_count:
+                return task, decided
+
+
+def _task(document: Document) -> Task:
+    fields = {**document, "id": document["_id"]}
+    del fields["_id"]
+    return Task(
+        **{
+            **fields,
+            "kind": TaskKind(document["kind"]),
+            "state": TaskState(document["state"]),
+            "folded": tuple(document["folded"]),
+            "history": history(document["history"]),
+        }
+    )
+
+
+def history(lines: Iterable[Document]) -> tuple[Change, ...]:
+    """A record's history out of its document."""
+    return tuple(Change(**line) for line in lines)
