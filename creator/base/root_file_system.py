@@ -28,21 +28,25 @@ def make_root_file_system(architecture: str, archive: Path, *, epoch: int) -> No
 
     Args:
         architecture: of the system; one that isn't this machine's is emulated by QEMU.
-        archive: made anew.
+        archive: made anew; apt's configuration for the build is written beside it.
         epoch: the time that files made by the build carry, in seconds since 1970.
 
     Raises:
         ProgramFailed: a tool is missing, or the build failed; the hint says what to do.
     """
     packages = packages_for(architecture)
+    # As files, since the address of a mirror or of a proxy may hold a password.
+    options, sources = archive.with_name("apt.conf"), archive.with_name("sources.list")
+    options.write_text("".join(f"{line}\n" for line in machine_options()))
+    sources.write_text("".join(f"{line}\n" for line in machine_sources(packages)))
     argv = [
         find("mmdebstrap"), "--variant=required", "--format=tar", f"--architectures={architecture}",
         f"--include={','.join(packages.names)}",
         *(f"--dpkgopt={line}" for line in LEFT_OUT),
-        *(f"--aptopt={line}" for line in machine_options()),
+        f"--aptopt={options}",
         f"--essential-hook={HOOKS / 'essential.sh'}",
         f"--customize-hook={HOOKS / 'customize.sh'} \"$1\" {architecture}",
-        packages.release, str(archive), *machine_sources(packages),
+        packages.release, str(archive), *([str(sources)] if sources.stat().st_size else []),
     ]  # fmt: skip
     environment = dict(os.environ) | {"SOURCE_DATE_EPOCH": str(epoch), "LC_ALL": "C.UTF-8"}
     if architecture == native_architecture():

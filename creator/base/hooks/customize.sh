@@ -5,26 +5,29 @@ set -eu
 root=$1
 architecture=$2
 files=$(dirname "$0")/../files
+boot=$root/boot/firmware
 
-tar -C "$files" --owner=0 --group=0 --mode=u+rw,go=rX --exclude=__pycache__ -c . | tar -C "$root" --no-overwrite-dir -x
-mkdir -p "$root/data" "$root/boot/firmware"
+rm -rf "$root/etc/apt/sources.list" "$root/etc/apt/sources.list.d" "$root/etc/apt/apt.conf.d/99mmdebstrap" \
+    "$root/etc/apt/auth.conf.d" "$root/etc/resolv.conf"
+mkdir -p "$root/data" "$boot"
+for tree in common "$architecture"; do
+    tar -C "$files/$tree" --owner=0 --group=0 --mode=u+rw,go=rX --exclude=__pycache__ -c . |
+        tar -C "$root" --no-overwrite-dir -x
+done
 
+chroot "$root" systemctl --quiet disable hostapd.service apt-daily.timer apt-daily-upgrade.timer
 chroot "$root" systemctl --quiet enable \
     systemd-networkd.service systemd-timesyncd.service \
     cardshop-first-boot.service cardshop-library.service cardshop-ready.service \
     cardshop-access-point.service cardshop-names.service
-chroot "$root" systemctl --quiet disable hostapd.service
-chroot "$root" systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer
 
 rm "$root/usr/sbin/update-initramfs"
 chroot "$root" dpkg-divert --quiet --local --rename --remove /usr/sbin/update-initramfs
-chroot "$root" update-initramfs -c -k all
+chroot "$root" update-initramfs -c -k all # on arm64 this makes raspi-firmware fill the boot partition too
 
 if [ "$architecture" = amd64 ]; then
-    mkdir -p "$root/boot/firmware/EFI/BOOT" "$root/boot/firmware/loader/entries"
-    cp "$root"/boot/vmlinuz-* "$root/boot/firmware/vmlinuz"
-    cp "$root"/boot/initrd.img-* "$root/boot/firmware/initrd.img"
-    cp "$root/usr/lib/systemd/boot/efi/systemd-bootx64.efi" "$root/boot/firmware/EFI/BOOT/BOOTX64.EFI"
-    cp "$root/usr/share/cardshop/loader.conf" "$root/boot/firmware/loader/"
-    cp "$root/usr/share/cardshop/cardshop.conf" "$root/boot/firmware/loader/entries/"
+    mkdir -p "$boot/EFI/BOOT"
+    cp "$root"/boot/vmlinuz-* "$boot/vmlinuz"
+    cp "$root"/boot/initrd.img-* "$boot/initrd.img"
+    cp "$root/usr/lib/systemd/boot/efi/systemd-bootx64.efi" "$boot/EFI/BOOT/BOOTX64.EFI"
 fi
