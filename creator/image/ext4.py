@@ -24,6 +24,7 @@ _FLAG_READ_WRITE = 0x01
 _FLAG_64_BITS = 0x20000
 _FILE_MODE = 0o100644
 _EXTENTS = 0x80000  # inode flag: its blocks are an extent tree
+_EMPTY_TREE = (0xF30A, 4)  # a tree's head: magic number and no entries; room for four, depth 0
 _REGULAR_FILE = 1  # type in a folder's entry
 _FORCE_INITIALIZED = 0x2  # of ext2fs_fallocate; unwritten extents would read back as zeroes
 _NO_GOAL = 2**64 - 1
@@ -177,6 +178,7 @@ class Ext4:
             mtime=self._now,
             links_count=1,
             flags=_EXTENTS,
+            block=_EMPTY_TREE,
         )
         _library().ext2fs_inode_alloc_stats2(self._handle, number, 1, 0)
         _call("ext2fs_write_new_inode", self._handle, number, ctypes.byref(inode))

@@ -1,0 +1,54 @@
+"""Factories of what a creator is given: contents on a mirror, a plan, the folders."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from cardshop.contract.tasks import BaseReference, Content
+from cardshop.fit import MIB
+from creator.plan import ImagePlan, Places
+from tests.mirror import Mirror
+from tests.tiny_base import make_tiny_base
+
+IMAGE_BYTES = 640 * MIB
+"""The tiny base and 96 MiB of data partition."""
+
+LOOPBACK = frozenset({"127.0.0.1"})
+
+
+def make_content(mirror: Mirror, file: str, data: bytes, **changes: Any) -> Content:
+    """A content that ``mirror`` serves."""
+    mirror.files[file] = data
+    values: dict[str, Any] = {
+        "ident": f"cardshop:{file}:",
+        "title": f"Title of {file}",
+        "language": "eng",
+        "file": file,
+        "url": mirror.url(file),
+        "mirrors": (),
+        "size_bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    return Content(**(values | changes))
+
+
+def make_places(folder: Path) -> Places:
+    """Empty folders for a creator, and a tiny base."""
+    bases = make_tiny_base(folder / "bases")
+    return Places(bases, folder / "cache", folder / "work", LOOPBACK)
+
+
+def make_plan(places: Places, *contents: Content, **changes: Any) -> ImagePlan:
+    """A plan of these contents on the tiny base."""
+    base = json.loads((places.bases / "cardshop-amd64.json").read_text())
+    values: dict[str, Any] = {
+        "digest": hashlib.sha256(repr(contents).encode()).hexdigest(),
+        "size_bytes": IMAGE_BYTES,
+        "base": BaseReference("cardshop-amd64", base["sha256"]),
+        "contents": contents,
+        "card_configuration": {"version": 1, "name": "École", "wifi_passphrase": "a secret of the card"},
+    }
+    return ImagePlan(**(values | changes))
