@@ -112,9 +112,8 @@ class Accounts:
         self._users.change(username, {"password_hash": hash_password(password)})
         self._tokens.end_all_of(username)
 
-    def disable(self, username: str) -> None:
-        """Locks the account and ends its sessions. Raises NotFound."""
-        self._users.change(username, {"disabled": True})
+    def end_sessions(self, username: str) -> None:
+        """Ends all of the user's sessions."""
         self._tokens.end_all_of(username)
 
     def remove(self, username: str) -> None:

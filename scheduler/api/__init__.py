@@ -1,0 +1,1 @@
+"""The API: one module a noun, with its documents (pydantic schemas) and its routes (Flask-RESTful)."""

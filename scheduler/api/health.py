@@ -1,0 +1,32 @@
+"""Health: whether work gets done, not only whether the process lives."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pymongo.errors import PyMongoError
+
+from scheduler.api.operations import Resource, operation
+from scheduler.api.schemas import Moment, Told
+
+
+class Health(Told):
+    """How the shop is."""
+
+    status: Literal["ok", "degraded"]  # degraded: the database does not answer
+    mongo: bool
+    work: dict[str, Moment]  # when each kind of work was last done, e.g. "event-folded"
+    last_event_folded_at: Moment | None
+
+
+class HealthItem(Resource):
+    """``/v1/health``."""
+
+    @operation("Tell how the shop is", None, answer=Health)
+    def get(self) -> Health:
+        """Open to everyone, for watchdogs."""
+        try:
+            work = self.services.store.health.every()
+        except PyMongoError:
+            return Health(status="degraded", mongo=False, work={}, last_event_folded_at=None)
+        return Health(status="ok", mongo=True, work=work, last_event_folded_at=work.get("event-folded"))

@@ -1,0 +1,52 @@
+"""What the API's documents share: strict reading, dates in UTC, pages."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+T = TypeVar("T")
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Moment = Annotated[datetime, PlainSerializer(_iso, return_type=str, when_used="json")]
+"""A date and time, written as ISO 8601 in UTC with a Z."""
+
+Username = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", examples=["ada"])]
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class Given(BaseModel):
+    """A document that came in: a field that nobody knows is an error, a text is no number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Told(BaseModel):
+    """A document that goes out."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Listed(Told, Generic[T]):
+    """A list, or one page of it."""
+
+    items: list[T]
+    total: int  # of all pages
+
+
+class Paged(Given):
+    """Which page of a list."""
+
+    page: int = Field(default=1, ge=1, le=100_000)
+    per_page: int = Field(default=50, ge=1, le=1000)
+
+    @property
+    def skip(self) -> int:
+        """Items before the page."""
+        return (self.page - 1) * self.per_page

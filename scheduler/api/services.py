@@ -1,0 +1,20 @@
+"""What the routes work with, put together once by :mod:`scheduler.app`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scheduler.seal import Seal
+from scheduler.shop.accounts import Accounts
+from scheduler.shop.signing import Signing
+from scheduler.store.store import Store
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts behind the API."""
+
+    store: Store
+    seal: Seal
+    signing: Signing
+    accounts: Accounts

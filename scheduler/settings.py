@@ -1,0 +1,33 @@
+"""The scheduler's settings, read from the environment (see :mod:`cardshop.settings`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cardshop.settings import Address, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShopSettings:
+    """What every command of the scheduler needs."""
+
+    mongo_uri: str = setting("the MongoDB replica set, as mongodb://host:port/?replicaSet=NAME", secret=True)
+    secret_key: str = setting(
+        "32 or more random characters; make them with: openssl rand -hex 32", secret=True
+    )
+    log_level: str = setting("DEBUG, INFO, WARNING or ERROR", default="INFO")
+    private_mirrors: tuple[str, ...] = setting(
+        "hosts, comma separated, that catalogues and contents may be fetched from though their address is "
+        "not a public one",
+        default=(),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(ShopSettings):
+    """What the API needs besides."""
+
+    listen: Address = setting("where to serve, as host:port", default=Address("0.0.0.0", 8443))  # noqa: S104
+    tls_cert: Path = setting("PEM file of the certificate, with its chain")
+    tls_key: Path = setting("PEM file of the certificate's key")
