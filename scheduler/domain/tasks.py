@@ -113,16 +113,18 @@ def fold(task: Task, event: Event, *, sender: str, at: datetime) -> Task | Ignor
     doubt = _doubt(task, event, sender)
     if doubt:
         return doubt
-    if event.ordinal <= task.folded:
-        return Ignored("repeated or overtaken by a later event")
     fact = _FACTS.get(event.type)
+    if (
+        event.ordinal <= task.folded and fact is not TaskEvent.STOPPED
+    ):  # told by the parent, which counts apart
+        return Ignored("repeated or overtaken by a later event")
     if fact is None or (fact is TaskEvent.SUCCEED and event.body is None):
         return Ignored("tells nothing about the state")
     state = transition(task.state, fact)
     if isinstance(state, Refused):
         return Ignored(state.why)
     moved = _moved(task, fact, state, who=sender, at=at, why=_why(event))
-    return replace(_with_body(moved, event, at), folded=event.ordinal)
+    return replace(_with_body(moved, event, at), folded=max(event.ordinal, task.folded))
 
 
 def _doubt(task: Task, event: Event, sender: str) -> Ignored | Distrusted | None:

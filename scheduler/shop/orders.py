@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from cardshop.contract import names
 from cardshop.contract.errors import Conflict
 from scheduler.domain import orders as rules
-from scheduler.domain.dispatching import WriterLoad, assign
+from scheduler.domain.dispatching import assign
 from scheduler.domain.orders import Order, OrderDraft
-from scheduler.domain.rights import Role
 from scheduler.domain.states import OrderState, Refused, TaskEvent, TaskState
 from scheduler.domain.tasks import Change, Task, TaskKind, move
+from scheduler.shop.writers import loads
 from scheduler.store.outbox import LineKind, OutboxLine
 from scheduler.store.store import Store
 
@@ -171,8 +171,7 @@ def _new_tasks(order: Order) -> tuple[Task, list[Task]]:
 
 
 def _give_to_writers(store: Store, order: Order, tasks: Sequence[Task], session: Any) -> None:
-    writers = _writers(store, session)
-    for task_id, writer in assign([task.id for task in tasks], writers).items():
+    for task_id, writer in assign([task.id for task in tasks], loads(store, session)).items():
         _, after = store.tasks.apply(task_id, _released_to(store, writer), session)
         if isinstance(after, Task):
             store.outbox.add([_task_line(order, after)], session)
@@ -184,17 +183,6 @@ def _released_to(store: Store, writer: str) -> Any:
         return replace(moved, worker=writer) if isinstance(moved, Task) else moved
 
     return decide
-
-
-def _writers(store: Store, session: Any) -> list[WriterLoad]:
-    heard_of = {worker.username for worker in store.workers.every(session) if worker.state == "online"}
-    loads = store.tasks.loads(session)
-    accounts: Iterable[Any] = store.users.every()
-    return [
-        WriterLoad(account.username, loads.get(account.username, 0))
-        for account in accounts
-        if account.role is Role.WRITER and not account.disabled and account.username in heard_of
-    ]
 
 
 def _task_line(order: Order, task: Task) -> OutboxLine:

@@ -50,16 +50,20 @@ def claim(store: Store, task_id: str, attempt: int, *, worker: str, role: Role) 
 
     def decide(task: Task) -> Task | Refused:
         _check_claim(task, attempt, worker=worker, role=role, now=store.clock())
-        return move(task, TaskEvent.CLAIM, who=worker, at=store.clock())
+        # Its own worker asks anew, so it works on it no more: that is the stop that was asked for.
+        stopped = task.state is TaskState.STOPPING and task.worker == worker
+        event = TaskEvent.STOPPED if stopped else TaskEvent.CLAIM
+        return move(task, event, who=worker, at=store.clock())
 
-    def work(session: Any) -> Claimed:
+    def work(session: Any) -> tuple[Task, Order]:
         before, after = store.tasks.apply(task_id, decide, session)
-        if not isinstance(after, Task):
-            raise TaskCanceled(f"The task is {before.state}.")
-        order = follow(store, after.order_id, session, who=worker)
-        return Claimed(after, order)
+        task = after if isinstance(after, Task) else before
+        return task, follow(store, task.order_id, session, who=worker)
 
-    return store.transaction(work)
+    task, order = store.transaction(work)
+    if task.state is not TaskState.STARTED or task.worker != worker:
+        raise TaskCanceled(f"The task is {task.state}.")
+    return Claimed(task, order)
 
 
 def fold_event(store: Store, event: Event, *, sender: str) -> None:
@@ -108,8 +112,7 @@ def dispatch_waiting(store: Store) -> int:
         if tasks[0].state is TaskState.SUCCEEDED
     ]
     for image in images:
-        order_id = image.order_id
-        store.transaction(lambda session, order_id=order_id: follow(store, order_id, session, who="beat"))
+        _follow_alone(store, image.order_id)
     return len(images)
 
 
@@ -147,6 +150,10 @@ def _fold_task_event(store: Store, event: Event, task_id: str, *, sender: str, r
             store.task_logs.add(task_id, event.ordinal, _said_at(event), event.body.lines)
         return
     store.transaction(work)
+
+
+def _follow_alone(store: Store, order_id: str) -> None:
+    store.transaction(lambda session: follow(store, order_id, session, who="beat"))
 
 
 def _give_up(store: Store, task: Task) -> bool:

@@ -112,8 +112,11 @@ class Outbox:
         return self._lines.count_documents({"state": "waiting"})
 
     def wait(self) -> None:
-        """Returns when a line was added, or after :data:`WAKE_MILLISECONDS`."""
+        """Returns when there is a line to send, or after :data:`WAKE_MILLISECONDS`."""
         pipeline = [{"$match": {"operationType": "insert"}}]
         with self._lines.watch(pipeline, max_await_time_ms=WAKE_MILLISECONDS) as changes:
-            if self.waiting() == 0:
+            if self._free() is None:
                 changes.try_next()
+
+    def _free(self) -> Document | None:
+        return self._lines.find_one({"state": "waiting", "leased_until": {"$lte": self._clock()}})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
+import structlog
 from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
@@ -28,6 +30,11 @@ from scheduler.store.warehouses import Warehouses
 from scheduler.store.workers import Workers
 
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+WAIT_SECONDS = 1.0
+"""Time between two questions whether the database answers."""
 
 COLLECTIONS = ("orders", "tasks", "outbox", "counters", "images")
 """Those that a transaction may be the first to write; MongoDB wants them made before."""
@@ -99,3 +106,10 @@ class Store:
         except PyMongoError:
             if name not in self._database.list_collection_names():  # another process was first
                 raise
+
+
+def wait_for(store: Store, pause: Callable[[float], object] = time.sleep) -> None:
+    """Returns when the database answers; says so in the log while it doesn't."""
+    while not store.answers():
+        log.warning("waiting for the database")
+        pause(WAIT_SECONDS)

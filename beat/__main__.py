@@ -1,0 +1,69 @@
+"""The door: ``python -m beat``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+import structlog
+from celery.beat import Service
+from kombu import Connection
+
+from beat.app import celery_app, scheduler_class
+from beat.outbox import OutboxPublisher
+from beat.settings import Settings
+from cardshop import broker, logs
+from cardshop.contract.errors import CardshopError
+from cardshop.settings import describe, load
+from scheduler.store.database import connect
+from scheduler.store.store import Store, wait_for
+
+CLOSE_SECONDS = 15.0
+"""Time that the message in hand has to be confirmed."""
+
+log = structlog.get_logger(__name__)
+
+
+def main() -> int:
+    """Runs until SIGTERM."""
+    try:
+        settings = load(Settings, os.environ)
+    except CardshopError as error:
+        print(error.sentence, file=sys.stderr)  # noqa: T201 - logs are not set up yet
+        return error.exit_status
+    logs.set_up("beat", settings.log_level)
+    log.info("starting", **describe(settings))
+    signal.signal(signal.SIGTERM, _leave)
+    store = Store(connect(settings.mongo_uri))
+    wait_for(store)
+
+    def connect_broker() -> Connection:
+        return broker.connection(
+            settings.broker_host,
+            settings.broker_port,
+            settings.username,
+            settings.password,
+            settings.ca_file,
+        )
+
+    app = celery_app(connect_broker())
+    stopped = threading.Event()
+    publisher = OutboxPublisher(app, connect_broker, store, stopped)
+    publisher.start()
+    Service(app, scheduler_cls=scheduler_class(store)).start()
+    stopped.set()
+    publisher.join(CLOSE_SECONDS)
+    log.info("stopped")
+    return 0
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    # Celery's beat ends its loop on this exception.
+    raise SystemExit
+
+
+if __name__ == "__main__":
+    sys.exit(main())
