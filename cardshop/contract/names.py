@@ -16,6 +16,12 @@ DEAD_LETTER_EXCHANGE = "cardshop.dead-letters"
 
 DEAD_LETTER_QUEUE = "cardshop.dead-letters"
 
+CONTROL_EXCHANGE = "celery.pidbox"
+"""Fanout. Requests to stop a task reach all workers by it; only beat writes to it. The name is Celery's."""
+
+CONTROL_REPLY_EXCHANGE = "reply.celery.pidbox"
+"""Direct. The answers to such requests; the name is Celery's."""
+
 CREATE_QUEUE = "create"
 """Shared by all creators."""
 
