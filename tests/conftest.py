@@ -1,0 +1,42 @@
+"""Real services for the tests, each started once a session and only when a test asks for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from cardshop.stack import mongod as stack_mongod
+from cardshop.stack import rabbit as stack_rabbit
+from tests.real_services import RealMongod, RealRabbit
+
+
+def missing(what: str) -> None:
+    """Ends the test: a real service that isn't there skips it on a desk, and fails it in CI."""
+    sentence = f"{what} is not installed; run: make setup"
+    if os.environ.get("CI") == "true":
+        pytest.fail(sentence)
+    pytest.skip(sentence)
+
+
+@pytest.fixture(scope="session")
+def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealMongod]:
+    """One MongoDB (replica set, TLS) for the session. Each test takes a database name of its own."""
+    if stack_mongod.binary() is None:
+        missing("mongod")
+    running = RealMongod(tmp_path_factory.mktemp("mongod"))
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealRabbit]:
+    """One RabbitMQ (TLS only, no scheduler) for the session. Each test takes queue names of its own."""
+    if not stack_rabbit.installed():
+        missing("RabbitMQ")
+    running = RealRabbit(tmp_path_factory.mktemp("rabbit"))
+    running.start()
+    yield running
+    running.stop()

@@ -1,0 +1,132 @@
+"""RabbitMQ and MongoDB as a test sees them: the stack's own definitions, run without its supervisor."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from cardshop.settings import Address
+from cardshop.stack import rabbit as stack_rabbit
+from cardshop.stack.certificates import Authority
+from cardshop.stack.folder import StackFolder
+from cardshop.stack.mongod import Mongod
+from cardshop.stack.ports import kept_ports
+from cardshop.stack.rabbit import Rabbit
+from cardshop.stack.service import Service
+from cardshop.stack.waiting import listens, wait_for
+
+START_SECONDS = 60
+ACCOUNTS = ("creator-1", "creator-2", "writer-1", "writer-2", "monitor", "beat")
+
+
+class Running:
+    """Processes of some services, started in order and ended in the reverse one."""
+
+    def __init__(self, folder: StackFolder, services: Sequence[Service]) -> None:
+        self._folder = folder
+        self._services = services
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self) -> None:
+        for service in self._services:
+            with self._folder.log(service.name).open("ab") as log:
+                process = subprocess.Popen(
+                    service.argv,
+                    env={**os.environ, **service.environment},
+                    cwd=service.folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                )
+            self._processes[service.name] = process
+        for service in self._services:
+            self._wait(service)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        for service in reversed(self._services):
+            process = self._processes.pop(service.name)
+            process.send_signal(how)
+            process.wait(service.stop_seconds)
+
+    def _wait(self, service: Service) -> None:
+        def ready() -> bool:
+            assert self._processes[service.name].poll() is None, self._folder.log(service.name).read_text()
+            return service.address is None or listens(service.address)
+
+        wait_for(service.name, ready, START_SECONDS)
+
+
+class RealMongod:
+    """A running ``mongod``; ``uri`` is the connection string of its administrator."""
+
+    def __init__(self, root: Path) -> None:
+        folder = StackFolder(root)
+        port = kept_ports(folder.root / "stack.json", ["mongod"])["mongod"]
+        self._mongod = Mongod(folder, Authority(folder.inside("tls")), port)
+        self._running = Running(folder, [self._mongod.service()])
+        self.uri = self._mongod.administrator_uri()
+        self.uri_file = self._mongod.uri_file()
+
+    def start(self) -> None:
+        self._running.start()
+        self._mongod.ready()
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        self._running.stop(how)
+
+
+class RealRabbit:
+    """A running RabbitMQ, TLS only, that knows :data:`ACCOUNTS` itself: each may do everything.
+
+    ``password`` is the same for all; tests of rights use the whole stack.
+    """
+
+    def __init__(self, root: Path) -> None:
+        folder = StackFolder(root)
+        authority = Authority(folder.inside("tls"))
+        ports = kept_ports(folder.root / "stack.json", stack_rabbit.PORTS)
+        self.password = secrets.token_hex(16)
+        templates = self._templates(root / "templates")
+        broker = Rabbit(folder, authority, ports, "https://127.0.0.1:1", templates)
+        self.address: Address = broker.address
+        self.ca_file = authority.certificate_file
+        self.password_file = folder.secret("password", lambda: self.password)
+        self._running = Running(folder, broker.services())
+
+    def start(self) -> None:
+        self._running.start()
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        self._running.stop(how)
+
+    def restart(self, how: signal.Signals = signal.SIGTERM) -> None:
+        self.stop(how)
+        self.start()
+
+    def _templates(self, folder: Path) -> Path:
+        shutil.copytree(stack_rabbit.TEMPLATES, folder)
+        (folder / "logins.conf").write_text("auth_backends.1 = internal\n")
+        rights = {"vhost": "cardshop", "configure": ".*", "write": ".*", "read": ".*"}
+        definitions = {
+            "vhosts": [{"name": "cardshop"}],
+            "users": [
+                {"name": name, "password_hash": _hashed(self.password), "tags": ""} for name in ACCOUNTS
+            ],
+            "permissions": [{"user": name, **rights} for name in ACCOUNTS],
+        }
+        (folder / "definitions.json").write_text(json.dumps(definitions))
+        return folder
+
+
+def _hashed(password: str) -> str:
+    """RabbitMQ's own form: base64 of a 32-bit salt and the SHA-256 of salt and password."""
+    salt = secrets.token_bytes(4)
+    return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
