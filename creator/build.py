@@ -14,12 +14,12 @@ from pathlib import Path
 
 import structlog
 
+from cardshop import addresses
 from cardshop.contract.errors import ContentDamaged, DoesNotFit, ImageDamaged, InvalidInput
 from cardshop.contract.events import Phase
 from cardshop.contract.tasks import Content
 from cardshop.fit import MIB, Layout, forecast, layout
 from cardshop.image_format import BlockMap, ContentEntry, Manifest
-from creator import addresses
 from creator.cache import Cache
 from creator.fetch import fetch
 from creator.image.assemble import assemble

@@ -1,4 +1,4 @@
-"""Which hosts a creator may fetch from: a recipe's URL must not reach into the network it stands in.
+"""Which hosts contents may be fetched from: a catalogue's or recipe's URL must not reach into our network.
 
 The check is made on the address that is connected to, so a name that resolves differently the second time
 gains nothing, and it is made again for each redirect.
@@ -39,7 +39,7 @@ def check(host: str, address: str, private_hosts: frozenset[str]) -> None:
     if not ipaddress.ip_address(address.partition("%")[0]).is_global:
         raise MirrorRefused(
             f"{host} is a private address; contents are fetched from public ones only.",
-            hint="An admin can list it in CARDSHOP_PRIVATE_HOSTS of the creator.",
+            hint="An admin can allow it in CARDSHOP_PRIVATE_MIRRORS.",
         )
 
 
