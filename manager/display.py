@@ -1,0 +1,132 @@
+"""How facts read on a page: sizes, times, states and phases in people's words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask
+from markupsafe import Markup, escape
+
+from cardshop.contract.events import Phase
+
+UNITS = ("B", "kB", "MB", "GB", "TB")
+"""Decimal, as the labels of cards are."""
+
+NOTHING = "\N{EN DASH}"
+"""Where there is nothing to tell yet."""
+
+TONES = {
+    "accepted": "calm",
+    "building": "busy",
+    "built": "busy",
+    "writing": "busy",
+    "written": "good",
+    "shipped": "good",
+    "failed": "bad",
+    "canceled": "off",
+    "pending": "off",
+    "queued": "calm",
+    "received": "busy",
+    "started": "busy",
+    "waiting-for-card": "ask",
+    "stopping": "off",
+    "succeeded": "good",
+    "timed-out": "bad",
+    "online": "good",
+    "silent": "bad",
+    "offline": "off",
+    "kept": "good",
+    "deleted": "off",
+}
+"""The colour of a state; what it says is always written beside it."""
+
+PHASES = {
+    Phase.CLAIM: "Getting ready",
+    Phase.FETCH: "Fetching the contents",
+    Phase.BUILD: "Building the image",
+    Phase.CHECK: "Checking the image",
+    Phase.UPLOAD: "Uploading to the warehouse",
+    Phase.DOWNLOAD: "Downloading the image",
+    Phase.WAIT: "Waiting for a card",
+    Phase.WRITE: "Writing",
+    Phase.READ_BACK: "Reading back",
+}
+
+
+def size(count: float | None) -> str:
+    """Bytes for people: ``1.4 GB``."""
+    if count is None:
+        return NOTHING
+    number = float(count)
+    for unit in UNITS:
+        if number < 999.5 or unit == UNITS[-1]:
+            break
+        number /= 1000
+    return f"{number:.0f} {unit}" if unit == "B" or number >= 99.5 else f"{number:.1f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time for people: ``2 min 5 s``."""
+    whole = round(seconds)
+    if whole < 1:
+        return f"{seconds:.1f} s"
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """How long ago ``moment`` was: ``3 min ago``; from a week on the date."""
+    seconds = (now - moment).total_seconds()
+    if seconds < 10:
+        return "just now"
+    if seconds < 60:
+        return f"{seconds:.0f} s ago"
+    if seconds < 3600:
+        return f"{seconds // 60:.0f} min ago"
+    if seconds < 86400:
+        return f"{seconds // 3600:.0f} h ago"
+    if seconds < 7 * 86400:
+        return f"{seconds // 86400:.0f} d ago"
+    return f"{moment.day} {moment:%b %Y}"
+
+
+def state_name(state: str) -> str:
+    """``timed-out`` as people read it."""
+    return state.replace("-", " ").capitalize()
+
+
+def phase_name(phase: str) -> str:
+    """What a task is doing, in words."""
+    return PHASES[Phase(phase)] if phase in set(Phase) else phase.replace("-", " ").capitalize()
+
+
+def teach(app: Flask, now: Callable[[], datetime]) -> None:
+    """Gives the templates these words. ``now`` is the clock, in UTC."""
+
+    def when(text: str | None) -> Markup:
+        if not text:
+            return escape(NOTHING)
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(
+            text, f"{moment:%Y-%m-%d %H:%M:%S} UTC", ago(moment, now())
+        )
+
+    def indented(value: Any) -> str:
+        return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=str)
+
+    app.jinja_env.filters.update(
+        size=size,
+        duration=duration,
+        when=when,
+        state_name=state_name,
+        phase_name=phase_name,
+        indented=indented,
+    )
+    app.jinja_env.globals.update(tones=TONES)

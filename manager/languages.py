@@ -1,0 +1,54 @@
+"""Languages that the forms offer: two letters for the card's pages, three for the catalogue's contents.
+
+ISO 639-1 and 639-3. Any other code can be used through the API; the scheduler says which are right.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Language(NamedTuple):
+    """One language under its own name."""
+
+    short: str  # ISO 639-1
+    code: str  # ISO 639-3, as catalogues use it
+    name: str
+
+
+LANGUAGES = (
+    Language("am", "amh", "አማርኛ"),
+    Language("ar", "ara", "العربية"),
+    Language("bn", "ben", "বাংলা"),
+    Language("bm", "bam", "Bamanankan"),
+    Language("de", "deu", "Deutsch"),
+    Language("en", "eng", "English"),
+    Language("es", "spa", "Español"),
+    Language("fa", "fas", "فارسی"),
+    Language("ff", "ful", "Fulfulde"),
+    Language("fr", "fra", "Français"),
+    Language("ha", "hau", "Hausa"),
+    Language("hi", "hin", "हिन्दी"),
+    Language("id", "ind", "Bahasa Indonesia"),
+    Language("it", "ita", "Italiano"),
+    Language("km", "khm", "ភាសាខ្មែរ"),
+    Language("mg", "mlg", "Malagasy"),
+    Language("my", "mya", "မြန်မာဘာသာ"),
+    Language("ne", "nep", "नेपाली"),
+    Language("nl", "nld", "Nederlands"),
+    Language("pl", "pol", "Polski"),
+    Language("ps", "pus", "پښتو"),
+    Language("pt", "por", "Português"),
+    Language("ru", "rus", "Русский"),
+    Language("rw", "kin", "Ikinyarwanda"),
+    Language("so", "som", "Soomaali"),
+    Language("sw", "swa", "Kiswahili"),
+    Language("tr", "tur", "Türkçe"),
+    Language("uk", "ukr", "Українська"),
+    Language("ur", "urd", "اردو"),
+    Language("vi", "vie", "Tiếng Việt"),
+    Language("wo", "wol", "Wolof"),
+    Language("yo", "yor", "Yorùbá"),
+    Language("zh", "zho", "中文"),
+    Language("zu", "zul", "isiZulu"),
+)

@@ -1,0 +1,118 @@
+"""Orders: the list, one order live, a new one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from cardshop.contract.errors import CardshopError, Conflict
+from manager.order_view import verified, view
+from manager.visitor import api
+
+pages = Blueprint("orders", __name__)
+
+FORM_FIELDS = ("recipe_id", "medium", "quantity", "recipient.name", "recipient.email", "recipient.address")
+
+
+@pages.get("/")
+def front() -> Response:
+    """The front page is the list of orders."""
+    return redirect(url_for("orders.listing"))
+
+
+@pages.get("/orders")
+def listing() -> str:
+    """All orders that the user may see."""
+    return render_template("orders.html", orders=api().get_all("orders"), verified=verified)
+
+
+@pages.get("/orders/live")
+def listing_live() -> dict[str, Any]:
+    """The list's live part, for the script."""
+    html = render_template("parts/orders.html", orders=api().get_all("orders"), verified=verified)
+    return {"html": html, "final": False, "title": ""}
+
+
+@pages.get("/orders/<order_id>")
+def one(order_id: str) -> str:
+    """One order: where it is, its image, its cards, its history."""
+    return render_template("order.html", view=view(api().get("orders", order_id)))
+
+
+@pages.get("/orders/<order_id>/live")
+def one_live(order_id: str) -> dict[str, Any]:
+    """The order's live part, for the script."""
+    shown = view(api().get("orders", order_id))
+    percent = f"{shown.percent} % · " if shown.percent is not None else ""
+    return {
+        "html": render_template("parts/order.html", view=shown),
+        "final": shown.final,
+        "title": f"{percent}Order {shown.order['number']}",
+    }
+
+
+@pages.route("/orders/new", methods=["GET", "POST"])
+def new() -> str | Response | tuple[str, int]:
+    """The form of a new order."""
+    if request.method == "GET":
+        return _form({"recipe_id": request.args.get("recipe", ""), "quantity": "1"}, None)
+    values = {name: request.form.get(name, "").strip() for name in FORM_FIELDS}
+    try:
+        order = api().post("orders", body=_body(values))
+    except CardshopError as error:
+        return _form(values, error), error.status
+    flash(f"Order {order['number']} is accepted. You can close this page: it goes on without you.", "good")
+    return redirect(url_for("orders.one", order_id=order["id"]), 303)
+
+
+@pages.post("/orders/<order_id>/<any(cancel, retry, shipment):intent>")
+def ask(order_id: str, intent: str) -> Response:
+    """Asks for a cancel, a retry, or says that the cards were shipped."""
+    tracking = request.form.get("tracking", "").strip()
+    try:
+        api().post("orders", order_id, intent, body={"tracking": tracking} if tracking else {})
+    except Conflict as error:
+        flash(f"{error.sentence} {error.hint}", "bad")  # it moved on while the page was read
+    return redirect(url_for("orders.one", order_id=order_id), 303)
+
+
+@pages.post("/orders/<order_id>/download")
+def download(order_id: str) -> str:
+    """A token for the image's download, shown once."""
+    return render_template(
+        "download.html", order_id=order_id, download=api().post("orders", order_id, "download-tokens")
+    )
+
+
+@pages.get("/tasks/<task_id>/log")
+def task_log(task_id: str) -> str:
+    """What the task's worker told, attempt by attempt."""
+    return render_template(
+        "task_log.html", task=api().get("tasks", task_id), parts=api().get_all("tasks", task_id, "log")
+    )
+
+
+def _form(values: dict[str, str], error: CardshopError | None) -> str:
+    return render_template(
+        "order_new.html",
+        values=values,
+        error=error,
+        recipes=api().get_all("recipes"),
+        media=api().get_all("media"),
+    )
+
+
+def _body(values: dict[str, str]) -> dict[str, Any]:
+    """The form as the API wants it; a wrong number is passed on, so that the API says what is wrong."""
+    quantity: int | str = int(values["quantity"]) if values["quantity"].isdecimal() else values["quantity"]
+    recipient = {
+        name: values[f"recipient.{name}"]
+        for name in ("name", "email", "address")
+        if name == "name" or values[f"recipient.{name}"]
+    }
+    body: dict[str, Any] = {"recipe_id": values["recipe_id"], "quantity": quantity, "recipient": recipient}
+    if values["medium"]:
+        body["medium"] = values["medium"]
+    return body

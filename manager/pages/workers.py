@@ -1,0 +1,36 @@
+"""What makes the cards: workers and their slots, images in the warehouse, kinds of cards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, render_template
+
+from manager.visitor import api
+
+pages = Blueprint("workers", __name__)
+
+
+@pages.get("/workers")
+def listing() -> str:
+    """All workers, with their slots."""
+    return render_template("workers.html", workers=api().get_all("workers"))
+
+
+@pages.get("/workers/live")
+def listing_live() -> dict[str, Any]:
+    """The page's live part, for the script."""
+    html = render_template("parts/workers.html", workers=api().get_all("workers"))
+    return {"html": html, "final": False, "title": ""}
+
+
+@pages.get("/images")
+def images() -> str:
+    """Images that were built."""
+    return render_template("images.html", images=api().get_all("images"))
+
+
+@pages.get("/media")
+def media() -> str:
+    """Kinds of cards, with their true sizes."""
+    return render_template("media.html", media=api().get_all("media"))
