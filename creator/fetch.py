@@ -23,7 +23,8 @@ REDIRECTS = 5
 TRIES = 5
 """How often one mirror is asked for a content; more than once only when that can help."""
 
-_PIECE_BYTES = 1024 * 1024
+_PIECE_BYTES = 64 * 1024
+"""Read at once; as much is asked for again when a connection breaks."""
 _REDIRECTED = {301, 302, 303, 307, 308}
 
 log = structlog.get_logger(__name__)
@@ -41,7 +42,7 @@ def fetch(content: Content, cache: Cache, web: requests.Session, observe: Callab
     Args:
         content: its addresses, size and SHA-256.
         cache: where it goes.
-        web: the session to fetch with, see :func:`creator.addresses.session`.
+        web: the session to fetch with, see :func:`cardshop.addresses.session`.
         observe: called with bytes done, bytes in all.
 
     Raises:
