@@ -69,7 +69,8 @@ def _read(hint: Any, value: Any, path: str) -> Any:
         return from_wire(typing.cast("type[Any]", hint), value, where=path)
     if hint is float and type(value) is int:
         return float(value)
-    if type(value) is not hint:
+    # A database's own integer is an int too; a truth value must not pass for one.
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise _rejected(path, f"must be of type {getattr(hint, '__name__', hint)}")
     return value
 

@@ -1,0 +1,102 @@
+"""Factories of the scheduler's records, and a store of its own for each test."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from cardshop.contract.events import Card, CardWritten, Event, EventType, ImageBuilt
+from cardshop.contract.tasks import BaseReference, Content
+from scheduler.domain.orders import OrderDraft, Recipient
+from scheduler.domain.recipes import Recipe, ResolvedRecipe
+from scheduler.domain.rights import Role
+from scheduler.domain.tasks import Task
+from scheduler.store.database import connect, utc_now
+from scheduler.store.store import Store
+from scheduler.store.warehouses import Warehouse
+
+DIGEST = "ab" * 32
+
+
+class Clock:
+    """A clock that a test sets forward."""
+
+    def __init__(self) -> None:
+        self.now = utc_now()
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, step: timedelta) -> None:
+        self.now += step
+
+
+def new_store(mongo_uri: str, clock: Clock | None = None) -> Store:
+    """A store over an empty database with a creator, two writers that are online, and a warehouse."""
+    database = connect(mongo_uri).client.get_database(
+        f"test_{uuid.uuid4().hex}", codec_options=connect(mongo_uri).codec_options
+    )
+    store = Store(database, clock or utc_now)
+    store.prepare()
+    for username, role in (
+        ("creator-1", Role.CREATOR),
+        ("creator-2", Role.CREATOR),
+        ("writer-1", Role.WRITER),
+        ("writer-2", Role.WRITER),
+    ):
+        store.users.add(username, role, "no password")
+        store.workers.seen(username, role, f"{username}@desk", online=True)
+    store.warehouses.put(Warehouse("warehouse", "localhost", 2121))
+    return store
+
+
+def a_draft(*, quantity: int = 2, image_digest: str = DIGEST, owner: str = "operator") -> OrderDraft:
+    """A valid order."""
+    recipe = Recipe(
+        name="Library",
+        hostname="kiwix",
+        domain="hotspot",
+        ssid="Kiwix Hotspot",
+        wifi_password=None,
+        language="en",
+        timezone="UTC",
+        admin_account=None,
+        base="cardshop-amd64",
+        contents=("demo:faq:",),
+        size="8 GB",
+    )
+    content = Content("demo:faq:", "FAQ", "eng", "faq.zim", "https://mirror/faq.zim", (), 1000, "c" * 64)
+    resolved = ResolvedRecipe(
+        recipe, BaseReference("cardshop-amd64", "b" * 64), (content,), "8 GB", 7_759_462_400
+    )
+    return OrderDraft(owner, "School", Recipient("School"), quantity, None, resolved, image_digest)
+
+
+_seq = itertools.count(1)
+
+
+def told(task: Task, event_type: EventType, **values: object) -> Event:
+    """An event of the task's worker, newer than all before."""
+    event = Event(
+        type=event_type,
+        hostname=f"{task.worker}@desk",
+        timestamp=0.0,
+        task_id=task.id,
+        attempt=task.attempt,
+        claim=task.claim,
+        seq=next(_seq),
+        body=None,
+    )
+    return replace(event, **values)  # type: ignore[arg-type]
+
+
+def image_built(digest: str = DIGEST) -> ImageBuilt:
+    """The outcome of a create task."""
+    return ImageBuilt(digest, 7_759_462_400, 600_000_000, "e" * 64, {"build": 1.0})
+
+
+def card_written(slot: str = "A", digest: str = DIGEST) -> CardWritten:
+    """The outcome of a write task."""
+    return CardWritten(digest, slot, Card(f"card-{slot}", 7_948_206_080), 600_000_000, {"write": 1.0})
