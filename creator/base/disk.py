@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from cardshop.contract.errors import ProgramFailed
 from cardshop.programs import run
 from creator.base.root_file_system import unpack_as_root
 
@@ -117,7 +119,27 @@ def write_root_partition(name: str, image: Path, tree: Path, root_bytes: int, *,
     make: list[str | Path] = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-m", "1", "-L", ROOT_LABEL]
     make += ["-U", str(uuid.uuid5(NAMESPACE, f"{name}/root")), "-E", extended, "-d", tree]
     run(unpack_as_root([*make, image, f"{root_bytes // 1024}k"]), timeout=1800, env=environment)
+    forget_unpacking(image, epoch=epoch)
     run(["e2fsck", "-fn", f"{image}?offset={ROOT_OFFSET}"], timeout=600)
+
+
+def forget_unpacking(image: Path, *, epoch: int) -> None:
+    """Sets the times of reading and of change of all files: mke2fs takes them from the unpacked tree.
+
+    Raises:
+        ProgramFailed: debugfs did not do as told (its exit status never says so).
+    """
+    system = f"{image}?offset={ROOT_OFFSET}"
+    environment = dict(os.environ) | {"E2FSPROGS_FAKE_TIME": str(epoch)}
+    head = run(["dumpe2fs", "-h", system], timeout=60).text
+    counts = dict(re.findall(r"^(Inode count|Free inodes):\s+(\d+)$", head, re.MULTILINE))
+    last = int(counts["Inode count"]) - int(counts["Free inodes"])  # a fresh file system has no gaps
+    inodes = (2, *range(11, last + 1))
+    commands = "".join(f"sif <{inode}> {time} @{epoch}\n" for inode in inodes for time in ("atime", "ctime"))
+    done = run(["debugfs", "-w", "-f", "-", system], timeout=600, stdin=commands.encode(), env=environment)
+    complaints = done.error_text.splitlines()[1:]  # the first line is its version
+    if complaints:
+        raise ProgramFailed("debugfs could not set the times of files.", hint=complaints[0])
 
 
 def sha256_of(path: Path) -> str:

@@ -83,7 +83,7 @@ class CardConfiguration:
 
 
 def _matching(wire: dict[str, Any], field: str, pattern: re.Pattern[str]) -> str:
-    value = wire.get(field)
+    value = wire.get(field.rpartition(".")[2])
     if not isinstance(value, str) or not pattern.fullmatch(value):
         raise BadConfiguration(f"{field} is missing or wrong")
     return value
@@ -92,7 +92,8 @@ def _matching(wire: dict[str, Any], field: str, pattern: re.Pattern[str]) -> str
 def _account(account: object) -> tuple[str, str]:
     if not isinstance(account, dict):
         raise BadConfiguration("admin_account is neither null nor an account")
-    return _matching(account, "login", LOGIN), _matching(account, "password_hash", CRYPT)
+    login = _matching(account, "admin_account.login", LOGIN)
+    return login, _matching(account, "admin_account.password_hash", CRYPT)
 
 
 def apply(configuration: CardConfiguration, root: Path) -> None:
