@@ -12,6 +12,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from cardshop.contract.errors import Conflict, NotFound
+from scheduler.domain.catalogue import Entry
 from scheduler.store.database import Clock, Database, Document, in_transaction
 
 
@@ -27,23 +28,6 @@ class Catalogue:
     problem: str | None  # why the last refresh failed; the entries are those of the one before
     etag: str | None
     modified: str | None  # the feed's Last-Modified
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One content that a feed lists; a bad one says what is wrong with it and can't be ordered."""
-
-    ident: str
-    title: str
-    summary: str
-    language: str
-    category: str
-    size_bytes: int  # as the feed tells, cut to KiB; the exact size comes with the order
-    updated: str
-    illustration_url: str | None
-    url: str  # of the file or of its metalink
-    problem: str | None
-    catalogue: str = ""
 
 
 class CatalogueStore:
@@ -97,7 +81,7 @@ class CatalogueStore:
         def change(session: ClientSession) -> None:
             self._entries.delete_many({"catalogue": name}, session=session)
             if entries:
-                documents = [{**asdict(entry), "catalogue": name} for entry in entries]
+                documents = [asdict(entry) for entry in entries]
                 self._entries.insert_many(documents, session=session)
             self._catalogues.update_one(
                 {"_id": name}, {"$set": {**summary, "refreshed_at": now, "problem": None}}, session=session
@@ -114,8 +98,8 @@ class CatalogueStore:
         self._catalogues.update_one({"_id": name}, {"$set": {"problem": problem}})
 
     def find_entries(self, ident: str) -> list[Entry]:
-        """What the catalogues list under ``ident``; good entries first."""
-        found = [_entry(document) for document in self._entries.find({"ident": ident}).sort("catalogue", 1)]
+        """What the catalogues list under ``ident``; good entries first, the newest of them first."""
+        found = [_entry(document) for document in self._entries.find({"ident": ident}).sort("updated", -1)]
         return sorted(found, key=lambda entry: entry.problem is not None)
 
     def page(

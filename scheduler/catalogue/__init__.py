@@ -1,0 +1,1 @@
+"""Reads what content publishers offer: OPDS feeds and metalinks, over HTTP with limits."""
