@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -107,6 +107,12 @@ def phase_name(phase: str) -> str:
     return PHASES[Phase(phase)] if phase in set(Phase) else phase.replace("-", " ").capitalize()
 
 
+def by_phase(seconds: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Times by phase, in the order in which a task goes through them."""
+    order = {phase.value: place for place, phase in enumerate(Phase)}
+    return sorted(seconds.items(), key=lambda pair: order.get(pair[0], len(order)))
+
+
 def teach(app: Flask, now: Callable[[], datetime]) -> None:
     """Gives the templates these words. ``now`` is the clock, in UTC."""
 
@@ -122,6 +128,7 @@ def teach(app: Flask, now: Callable[[], datetime]) -> None:
         return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=str)
 
     app.jinja_env.filters.update(
+        by_phase=by_phase,
         size=size,
         duration=duration,
         when=when,

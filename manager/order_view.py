@@ -93,8 +93,8 @@ def _now(order: dict[str, Any], create: dict[str, Any] | None, cards: list[dict[
     if state == "building" and create and create.get("progress"):
         return phase_name(create["progress"]["phase"]) + "."
     if state == "writing" and waiting:
-        slots = ", ".join(sorted(str(card.get("slot") or "?") for card in waiting))
-        return f"Insert a card: slot {slots} is waiting."
+        slots = sorted(f"{card.get('slot') or 'a slot'} of {card['worker']}" for card in waiting)
+        return f"Insert a card: {' and '.join(slots)} {'is' if len(slots) == 1 else 'are'} waiting."
     if state == "built" and quantity:
         return "The image is ready; a writer takes the cards next."
     return {

@@ -82,9 +82,12 @@ def results() -> dict[str, Any]:
 
 
 @pages.get("/catalogue/pictures/<shown_ticket>")
-def picture(shown_ticket: str) -> Response:
-    """An entry's picture."""
-    image, kind = illustrations.picture(current_app.config["SECRET_KEY"], shown_ticket)
+def picture(shown_ticket: str) -> Response | Redirect:
+    """An entry's picture, or a plain one when its server gives none."""
+    try:
+        image, kind = illustrations.picture(current_app.config["SECRET_KEY"], shown_ticket)
+    except CardshopError:
+        return redirect(url_for("static", filename="content.svg"))
     caching = {"Cache-Control": f"private, max-age={PICTURE_SECONDS}"}
     return Response(image, content_type=kind, headers=caching)
 
