@@ -1,0 +1,184 @@
+"""All services of the stack in the order of their start, with the settings that each one gets."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from cardshop.settings import Address
+from cardshop.stack.cards import Cards
+from cardshop.stack.certificates import HOST_NAME, Authority
+from cardshop.stack.folder import StackFolder, write_private
+from cardshop.stack.mongod import Mongod
+from cardshop.stack.ports import LOOPBACK, PASSIVE_PORTS
+from cardshop.stack.rabbit import PORTS as RABBIT_PORTS
+from cardshop.stack.rabbit import Rabbit
+from cardshop.stack.service import Service
+
+PORT_NAMES = ("mongod", "scheduler", *RABBIT_PORTS, "warehouse", "warehouse-passive", "manager")
+
+PEOPLE = {"admin": "admin", "operator": "operator"}
+"""User name to role."""
+
+MACHINES = {
+    "creator-1": "creator",
+    "writer-1": "writer",
+    "writer-2": "writer",
+    "warehouse": "warehouse",
+    "monitor": "monitor",
+    "beat": "beat",
+}
+"""User name (and name of the service) to role."""
+
+WRITER_SLOTS = {"writer-1": "A", "writer-2": "B"}
+"""One slot a writer; both writers stand for one host, so that they share its cache."""
+
+
+class Services:
+    """What runs, and how it is started: made from the folder, the authority and the ports alone."""
+
+    def __init__(
+        self, folder: StackFolder, authority: Authority, ports: Mapping[str, int], bases: Path
+    ) -> None:
+        self._folder = folder
+        self._authority = authority
+        self._ports = ports
+        self._bases = bases
+        self.scheduler_url = f"https://{LOOPBACK}:{ports['scheduler']}"
+        self.manager_url = f"http://{LOOPBACK}:{ports['manager']}"
+        self.mongod = Mongod(folder, authority, ports["mongod"])
+        # By name: Erlang's HTTP client doesn't find an address among a certificate's names.
+        self.rabbit = Rabbit(folder, authority, ports, f"https://{HOST_NAME}:{ports['scheduler']}")
+
+    def all(self) -> list[Service]:
+        """Every service, in the order of the start: who asks comes after who answers."""
+        return [
+            self.mongod.service(),
+            self.scheduler(),
+            *self.rabbit.services(),
+            self._python("monitor", self._common() | self._database() | self._broker("monitor")),
+            self._python("beat", self._common() | self._database() | self._broker("beat")),
+            self._python("warehouse", self._warehouse(), self._address("warehouse")),
+            self._python("manager", self._manager(), self._address("manager")),
+            self._python("creator-1", self._creator(), stop_seconds=60),
+            *(self._python(name, self._writer(name), stop_seconds=60) for name in WRITER_SLOTS),
+        ]
+
+    def scheduler(self) -> Service:
+        """The scheduler alone: its environment serves its commands too."""
+        certificate = self._authority.server("scheduler")
+        settings = {
+            "CARDSHOP_LISTEN": str(self._address("scheduler")),
+            "CARDSHOP_TLS_CERT": str(certificate.certificate),
+            "CARDSHOP_TLS_KEY": str(certificate.key),
+            "CARDSHOP_PUBLIC_URL": self.scheduler_url,
+        }
+        return self._python(
+            "scheduler", self._common() | self._database() | settings, self._address("scheduler")
+        )
+
+    def password_file(self, username: str) -> Path:
+        """File with the password of a person or machine of the stack."""
+        return self._folder.secret(f"{username}.password")
+
+    def write_seed(self) -> Path:
+        """The file that tells the scheduler what must exist: accounts, the warehouse, the base images."""
+        accounts = {**PEOPLE, **MACHINES}
+        seed = {
+            "users": [
+                {"username": name, "role": role, "password_file": str(self.password_file(name))}
+                for name, role in accounts.items()
+            ],
+            "warehouses": [{"name": "warehouse", "host": LOOPBACK, "port": self._ports["warehouse"]}],
+            "bases_folder": str(self._bases),
+            "catalogues": [],
+        }
+        path = self._folder.root / "seed.json"
+        write_private(path, json.dumps(seed, indent=2) + "\n")
+        return path
+
+    def _python(
+        self,
+        name: str,
+        environment: Mapping[str, str],
+        address: Address | None = None,
+        stop_seconds: int = 30,
+    ) -> Service:
+        module = name.split("-", maxsplit=1)[0]
+        argv = (sys.executable, "-P", "-m", module)
+        return Service(name, argv, environment, address, stop_seconds, self._folder.data(name))
+
+    def _common(self) -> dict[str, str]:
+        return {
+            "CARDSHOP_CA_FILE": str(self._authority.certificate_file),
+            "CARDSHOP_LOG_LEVEL": "INFO",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _database(self) -> dict[str, str]:
+        return {
+            "CARDSHOP_MONGO_URI_FILE": str(self.mongod.uri_file()),
+            "CARDSHOP_SECRET_KEY_FILE": str(self._folder.secret("scheduler.key")),
+            "CARDSHOP_PRIVATE_MIRRORS": LOOPBACK,
+        }
+
+    def _account(self, username: str) -> dict[str, str]:
+        return {
+            "CARDSHOP_USERNAME": username,
+            "CARDSHOP_PASSWORD_FILE": str(self.password_file(username)),
+        }
+
+    def _broker(self, username: str) -> dict[str, str]:
+        address = self.rabbit.address
+        return self._account(username) | {
+            "CARDSHOP_BROKER_HOST": address.host,
+            "CARDSHOP_BROKER_PORT": str(address.port),
+        }
+
+    def _worker(self, username: str) -> dict[str, str]:
+        return self._common() | self._broker(username) | {"CARDSHOP_SCHEDULER_URL": self.scheduler_url}
+
+    def _creator(self) -> dict[str, str]:
+        return self._worker("creator-1") | {
+            "CARDSHOP_WORK": str(self._folder.inside("data", "creator-1", "work")),
+            "CARDSHOP_CACHE": str(self._folder.inside("data", "creator-1", "cache")),
+            "CARDSHOP_BASES": str(self._bases),
+            "CARDSHOP_PRIVATE_MIRRORS": LOOPBACK,
+        }
+
+    def _writer(self, name: str) -> dict[str, str]:
+        slot = WRITER_SLOTS[name]
+        return self._worker(name) | {
+            "CARDSHOP_CACHE": str(self._folder.inside("data", "writers-cache")),
+            "CARDSHOP_STATE": str(self._folder.inside("data", name, "state")),
+            "CARDSHOP_SLOT": slot,
+            "CARDSHOP_SLOT_PATH": str(Cards(self._folder).slot(slot)),
+        }
+
+    def _warehouse(self) -> dict[str, str]:
+        certificate = self._authority.server("warehouse")
+        first = self._ports["warehouse-passive"]
+        return (
+            self._common()
+            | self._account("warehouse")
+            | {
+                "CARDSHOP_LISTEN": str(self._address("warehouse")),
+                "CARDSHOP_TLS_CERT": str(certificate.certificate),
+                "CARDSHOP_TLS_KEY": str(certificate.key),
+                "CARDSHOP_SCHEDULER_URL": self.scheduler_url,
+                "CARDSHOP_IMAGES": str(self._folder.inside("data", "warehouse", "images")),
+                "CARDSHOP_PASSIVE_PORTS": f"{first}-{first + PASSIVE_PORTS - 1}",
+            }
+        )
+
+    def _manager(self) -> dict[str, str]:
+        return self._common() | {
+            "CARDSHOP_LISTEN": str(self._address("manager")),
+            "CARDSHOP_SCHEDULER_URL": self.scheduler_url,
+            "CARDSHOP_SECRET_KEY_FILE": str(self._folder.secret("manager.key")),
+        }
+
+    def _address(self, name: str) -> Address:
+        return Address(LOOPBACK, self._ports[name])
