@@ -79,7 +79,7 @@ def _monitor_may(resource: str, name: str, permission: str) -> bool:
 def _beat_may(resource: str, name: str, permission: str) -> bool:
     if resource == "queue":
         if name == names.CREATE_QUEUE or name.startswith(names.write_queue("")):
-            # RabbitMQ wants to read a queue that is declared with a dead-letter exchange, and to write to that.
+            # To declare a queue with a dead-letter exchange takes reading the one and writing to the other.
             return True
         if name in _CONSUMED_BY_MONITOR:
             return permission in {_CONFIGURE, _WRITE}

@@ -1,0 +1,180 @@
+"""What differs from Celery's own worker: narrow rights, late truth, claims.
+
+* Events are persistent, carry the contract's version and the broker's user, and go one by one.
+* Nothing is declared but the worker's own mailbox, whose name is new each time: after a lost connection the
+  broker may still hold the old one.
+* A message that is delivered again to the process that works on it replaces the delivery that was lost.
+* What was canceled is known by the claim, not by a list in this process: a retry has the same task id.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from celery import Task
+from celery.app.control import Control as CeleryControl
+from celery.app.events import Events as CeleryEvents
+from celery.events.dispatcher import EventDispatcher
+from celery.worker import state
+from celery.worker.consumer import Consumer as CeleryConsumer
+from celery.worker.request import Request as CeleryRequest
+from celery.worker.strategy import default as default_strategy
+from kombu import Exchange, Queue
+from kombu.message import Message
+from kombu.pidbox import Mailbox as KombuMailbox
+
+from cardshop.contract.events import EVENT_VERSION, EventType
+from cardshop.worker.stopping import CANCEL_SIGNAL
+
+
+class Dispatcher(EventDispatcher):  # type: ignore[misc]  # Celery has no types
+    """Sends the parent process's events: that the worker is there, and that it has a message."""
+
+    def __init__(self, connection: Any, *args: Any, **kwargs: Any) -> None:
+        # A buffered group would be sent as one message that is a list of events.
+        options = {**kwargs, "buffer_group": None, "delivery_mode": 2}
+        super().__init__(connection, *args, **options)
+        self._username = connection.userid
+
+    def _prepare_event(self, type: str, fields: dict[str, Any], *args: Any, **kwargs: Any) -> Any:  # noqa: A002
+        return super()._prepare_event(type, {"version": EVENT_VERSION, **fields}, *args, **kwargs)
+
+    def _publish(self, event: Any, producer: Any, routing_key: str, **_options: Any) -> None:
+        if producer is None:
+            return
+        try:
+            producer.publish(
+                event,
+                routing_key=routing_key,
+                exchange=self.exchange.name,
+                serializer=self.serializer,
+                headers=self.headers,
+                delivery_mode=self.delivery_mode,
+                user_id=self._username,
+            )
+        except Exception:  # noqa: BLE001 - Celery's own rule: events wait while the broker is away
+            self._outbound_buffer.append((event, routing_key))
+
+
+class Events(CeleryEvents):  # type: ignore[misc]
+    """Names our dispatcher."""
+
+    dispatcher_cls = Dispatcher
+
+
+class Mailbox(KombuMailbox):  # type: ignore[misc]
+    """Takes control commands, with no right to declare the exchanges that they come and go by."""
+
+    def get_queue(self, hostname: str) -> Queue:
+        """A new queue that ends with its connection."""
+        return Queue(
+            f"{hostname}.{secrets.token_hex(4)}.{self.exchange.name}",
+            exchange=self.exchange,
+            durable=False,
+            exclusive=True,
+            auto_delete=True,
+        )
+
+    def _get_exchange(self, namespace: str, type: str) -> Exchange:  # noqa: A002 - kombu's name
+        return _undeclared(super()._get_exchange(namespace, type))
+
+    def _publish_reply(
+        self, reply: Any, exchange: str, routing_key: str, ticket: str, channel: Any = None, **options: Any
+    ) -> None:
+        with self.producer_or_acquire(None, channel or self.connection.default_channel) as producer:
+            producer.publish(
+                reply,
+                exchange=exchange,
+                routing_key=routing_key,
+                headers={"ticket": ticket, "clock": self.clock.forward()},
+                **options,
+            )
+
+
+class Control(CeleryControl):  # type: ignore[misc]
+    """Names our mailbox."""
+
+    Mailbox = Mailbox
+
+
+class Request(CeleryRequest):  # type: ignore[misc]
+    """A message in this process."""
+
+    def revoked(self) -> bool:
+        """Only what this process ended itself; the claim tells of what was canceled before it began."""
+        return bool(self._already_revoked)
+
+    def terminate(self, pool: Any, signal: Any = None) -> None:  # noqa: ARG002 - Celery's signature
+        """Asks the child to stop; it tells of it when it has."""
+        if self.time_start:
+            os.kill(self.worker_pid, CANCEL_SIGNAL)
+
+    def adopt(self, message: Message, ack: Callable[..., Any], reject: Callable[..., Any]) -> None:
+        """Takes over a new delivery of its message: that one is acknowledged in the end."""
+        self._message, self._on_ack, self._on_reject = message, ack, reject
+
+
+class ClaimedTask(Task):  # type: ignore[misc]
+    """A task whose message is acknowledged when its outcome is confirmed."""
+
+    acks_late = True
+    reject_on_worker_lost = True
+    acks_on_failure_or_timeout = True
+    ignore_result = True
+    send_events = False  # the child tells, with the claim's number
+    Request = Request
+    Strategy: ClassVar[str] = "cardshop.worker.celery_parts:strategy"
+
+
+def strategy(task: ClaimedTask, app: Any, consumer: Any) -> Callable[..., Any]:
+    """What is done with a message: tell that it is here, and give it to the child."""
+    handle = default_strategy(task, app, consumer)
+
+    def on_message(
+        message: Message, body: Any, ack: Callable[..., Any], reject: Callable[..., Any], callbacks: Any
+    ) -> Any:
+        known = state.requests.get(message.headers.get("id"))
+        if isinstance(known, Request) and known in state.active_requests:
+            known.adopt(message, ack, reject)
+            return None
+        attempt = _attempt(message)
+        if attempt and consumer.event_dispatcher:
+            consumer.event_dispatcher.send(
+                EventType.TASK_RECEIVED.value,
+                uuid=message.headers["id"],
+                name=task.name,
+                attempt=attempt,
+                claim=0,
+                seq=1,
+            )
+        return handle(message, body, ack, reject, callbacks)
+
+    return on_message
+
+
+class Consumer(CeleryConsumer):  # type: ignore[misc]
+    """Celery's, without the step that declares exchanges for delayed messages."""
+
+    class Blueprint(CeleryConsumer.Blueprint):  # type: ignore[misc]
+        """The steps that narrow rights allow."""
+
+        default_steps: ClassVar[list[str]] = [
+            step for step in CeleryConsumer.Blueprint.default_steps if not step.endswith(":DelayedDelivery")
+        ]
+
+
+def _attempt(message: Message) -> int:
+    """The attempt in a task's message; 0 when it can't be read, which the child finds out properly."""
+    payload = message.payload
+    kwargs = payload[1] if isinstance(payload, list | tuple) and len(payload) > 1 else {}
+    wire = kwargs.get("message") if isinstance(kwargs, Mapping) else None
+    attempt = wire.get("attempt") if isinstance(wire, Mapping) else None
+    return attempt if isinstance(attempt, int) else 0
+
+
+def _undeclared(exchange: Exchange) -> Exchange:
+    exchange.no_declare = True
+    return exchange
