@@ -1,0 +1,149 @@
+"""Beat over a real RabbitMQ (TLS) and MongoDB: the outbox arrives, once, whoever sends it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from kombu import Connection
+
+from beat.app import celery_app, scheduler_class
+from beat.outbox import OutboxPublisher
+from beat.topology import declare
+from cardshop import broker
+from cardshop.contract.tasks import CreateTask
+from scheduler.shop import orders
+from scheduler.store.schedules import Schedule
+from scheduler.store.store import Store
+from tests.real_services import RealMongod, RealRabbit
+from tests.shop import Clock, a_draft, new_store
+
+
+@pytest.fixture
+def store(mongod: RealMongod, rabbit: RealRabbit) -> Store:
+    with connect(rabbit) as connection:
+        declare(connection, [])
+        with connection.channel() as channel:
+            channel.queue_purge("create")
+    return new_store(mongod.uri)
+
+
+def connect(rabbit: RealRabbit, username: str = "beat") -> Connection:
+    address = rabbit.address
+    return broker.connection(address.host, address.port, username, rabbit.password, rabbit.ca_file)
+
+
+@contextmanager
+def publishing(rabbit: RealRabbit, store: Store, publishers: int = 1) -> Iterator[None]:
+    stopped = threading.Event()
+    threads = [
+        OutboxPublisher(celery_app(connect(rabbit)), lambda: connect(rabbit), store, stopped)
+        for _ in range(publishers)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        for thread in threads:
+            thread.join(20)
+
+
+def received(rabbit: RealRabbit, queue: str, count: int) -> list[CreateTask]:
+    """Takes ``count`` messages out of a queue, then makes sure that there is no other."""
+    tasks = []
+    with (
+        connect(rabbit) as connection,
+        connection.SimpleQueue(queue, queue_opts={"no_declare": True}) as inbox,
+    ):
+        for _ in range(count):
+            message = inbox.get(timeout=20)
+            assert message.delivery_info["exchange"] == "cardshop.tasks"
+            tasks.append(CreateTask.from_wire(message.payload[1]["message"]))
+            message.ack()
+        with pytest.raises(inbox.Empty):
+            inbox.get(timeout=1)
+    return tasks
+
+
+def test_an_accepted_order_reaches_the_creators_queue(rabbit: RealRabbit, store: Store) -> None:
+    order = orders.place(store, a_draft())
+
+    with publishing(rabbit, store):
+        (message,) = received(rabbit, "create", 1)
+
+    assert message.order_id == order.id
+    assert message.task_id == store.tasks.of_order(order.id)[0].id
+    assert store.outbox.waiting() == 0
+
+
+def test_several_publishers_send_each_line_once(rabbit: RealRabbit, store: Store) -> None:
+    placed = [orders.place(store, a_draft()) for _ in range(30)]
+
+    with publishing(rabbit, store, publishers=3):
+        messages = received(rabbit, "create", 30)
+
+    assert {message.order_id for message in messages} == {order.id for order in placed}
+
+
+def test_lines_written_while_rabbitmq_is_away_are_sent_when_it_is_back(
+    rabbit: RealRabbit, store: Store
+) -> None:
+    with publishing(rabbit, store):
+        rabbit.stop()
+        order = orders.place(store, a_draft())
+        rabbit.start()
+        (message,) = received(rabbit, "create", 1)
+
+    assert message.order_id == order.id
+
+
+def test_the_topology_can_be_declared_again_and_again(rabbit: RealRabbit) -> None:
+    with connect(rabbit) as connection:
+        declare(connection, ["writer-1"])
+        declare(connection, ["writer-1", "writer-2"])
+
+        with connection.channel() as channel:
+            assert channel.queue_declare("write.writer-2", passive=True).message_count == 0
+
+
+def test_two_beats_run_a_schedule_once(mongod: RealMongod) -> None:
+    clock = Clock()
+    store = new_store(mongod.uri, clock)
+    schedule = Schedule("count", "dispatch-waiting", every_seconds=60)
+    store.schedules.ensure(schedule)
+
+    first = [store.schedules.begin(schedule), store.schedules.begin(schedule)]
+    clock.forward(timedelta(seconds=61))
+    second = [store.schedules.begin(schedule), store.schedules.begin(schedule)]
+
+    assert (sum(first), sum(second)) == (1, 1)
+
+
+def test_the_clock_runs_what_is_due_and_keeps_its_result(mongod: RealMongod, rabbit: RealRabbit) -> None:
+    store = new_store(mongod.uri)
+    store.schedules.ensure(Schedule("often", "give-up-silent", every_seconds=1))
+    clock = scheduler_class(store)(celery_app(connect(rabbit)))
+    done = threading.Event()
+
+    def tick_until_it_ran() -> None:
+        while not done.is_set():
+            done.wait(min(clock.tick(), 0.2))
+
+    ticking = threading.Thread(target=tick_until_it_ran)
+    ticking.start()
+    try:
+        for _ in range(100):
+            ran = {entry.name: entry.last_result for entry in store.schedules.every()}
+            if ran.get("often"):
+                break
+            done.wait(0.1)
+    finally:
+        done.set()
+        ticking.join()
+
+    assert ran["often"] == "gave up 0 tasks"

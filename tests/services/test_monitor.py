@@ -1,0 +1,154 @@
+"""The monitor over a real RabbitMQ (TLS) and MongoDB: what is told arrives, what is forged does not."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import amqp.exceptions
+import pytest
+from kombu import Connection
+
+from beat.topology import declare
+from cardshop import broker, queues
+from cardshop.contract.events import EVENT_VERSION, outcome_to_wire
+from monitor.app import Monitor
+from scheduler.domain.rights import Role
+from scheduler.domain.states import OrderState, TaskState
+from scheduler.domain.tasks import Task
+from scheduler.shop import orders
+from scheduler.shop.tasks import claim
+from scheduler.store.store import Store
+from tests.real_services import RealMongod, RealRabbit
+from tests.shop import a_draft, image_built, new_store
+
+
+@pytest.fixture
+def store(mongod: RealMongod, rabbit: RealRabbit) -> Store:
+    with connect(rabbit, "beat") as connection:
+        declare(connection, ["writer-1", "writer-2"])
+        with connection.channel() as channel:
+            queues.EVENT_QUEUE(channel).purge()
+    return new_store(mongod.uri)
+
+
+def connect(rabbit: RealRabbit, username: str) -> Connection:
+    address = rabbit.address
+    return broker.connection(address.host, address.port, username, rabbit.password, rabbit.ca_file)
+
+
+def tell(rabbit: RealRabbit, username: str, body: Any, *, user_id: str | None = "same") -> None:
+    """Publishes an event as ``username``."""
+    with connect(rabbit, username) as connection:
+        properties = {} if user_id is None else {"user_id": username if user_id == "same" else user_id}
+        connection.Producer(exchange=queues.EVENT_EXCHANGE, auto_declare=False).publish(
+            body if isinstance(body, str) else json.dumps(body),
+            routing_key="task.any",
+            content_type="application/json",
+            content_encoding="utf-8",
+            delivery_mode=2,
+            **properties,
+        )
+
+
+@contextmanager
+def monitoring(rabbit: RealRabbit, store: Store) -> Iterator[None]:
+    stopped = threading.Event()
+    monitor = Monitor(connect(rabbit, "monitor"), store, stopped.wait)
+    thread = threading.Thread(target=monitor.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        monitor.should_stop = True
+        stopped.set()
+        thread.join(20)
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    pause = threading.Event()
+    return any(holds() or pause.wait(0.1) for _ in range(200))
+
+
+def a_claimed_image(store: Store) -> Task:
+    image = store.tasks.of_order(orders.place(store, a_draft()).id)[0]
+    return claim(store, image.id, 1, worker="creator-1", role=Role.CREATOR).task
+
+
+def success(task: Task) -> dict[str, Any]:
+    return {
+        "type": "task-succeeded",
+        "uuid": task.id,
+        "hostname": "creator-1@desk",
+        "timestamp": 1.0,
+        "version": EVENT_VERSION,
+        "attempt": task.attempt,
+        "claim": task.claim,
+        "seq": 1,
+        "outcome": outcome_to_wire(image_built()),
+    }
+
+
+def test_an_outcome_told_while_no_monitor_ran_is_folded_later(rabbit: RealRabbit, store: Store) -> None:
+    image = a_claimed_image(store)
+    tell(rabbit, "creator-1", success(image))
+
+    with monitoring(rabbit, store):
+        assert eventually(lambda: store.tasks.get(image.id).state is TaskState.SUCCEEDED)
+
+    assert store.orders.get(image.order_id).state is OrderState.BUILT
+
+
+def test_events_that_wait_survive_a_killed_rabbitmq(rabbit: RealRabbit, store: Store) -> None:
+    image = a_claimed_image(store)
+    tell(rabbit, "creator-1", success(image))
+    rabbit.restart()
+
+    with monitoring(rabbit, store):
+        assert eventually(lambda: store.tasks.get(image.id).state is TaskState.SUCCEEDED)
+
+
+def test_rabbitmq_refuses_an_event_under_another_name(rabbit: RealRabbit, store: Store) -> None:
+    image = a_claimed_image(store)
+
+    with pytest.raises(amqp.exceptions.PreconditionFailed):
+        tell(rabbit, "creator-2", success(image), user_id="creator-1")
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"hostname": "creator-2@desk"}, "another worker's"),
+        ({"version": 99}, "version 99"),
+        ({"seq": "one"}, "seq must be of type int"),
+        ({"type": "task-invented"}, "task-invented"),
+        ({"uuid": "no-such-task"}, "no task no-such-task"),
+    ],
+)
+def test_what_can_not_be_believed_or_understood_is_a_dead_letter(
+    rabbit: RealRabbit, store: Store, change: dict[str, Any], why: str
+) -> None:
+    image = a_claimed_image(store)
+    sender = str(change.get("hostname", "creator-1@desk")).partition("@")[0]
+    tell(rabbit, sender, success(image) | change)
+
+    with monitoring(rabbit, store):
+        assert eventually(lambda: bool(store.dead_letters.every()))
+
+    assert why in store.dead_letters.every()[0]["why"]
+    assert store.tasks.get(image.id).state is TaskState.STARTED
+
+
+def test_a_broken_message_does_not_stop_those_behind_it(rabbit: RealRabbit, store: Store) -> None:
+    image = a_claimed_image(store)
+    tell(rabbit, "creator-1", "{no json")
+    tell(rabbit, "creator-1", success(image), user_id=None)
+    tell(rabbit, "creator-1", success(image))
+
+    with monitoring(rabbit, store):
+        assert eventually(lambda: store.tasks.get(image.id).state is TaskState.SUCCEEDED)
+
+    assert len(store.dead_letters.every()) == 2
