@@ -62,6 +62,13 @@ def delete(recipe_id: str) -> Response:
     return redirect(url_for("recipes.listing"), 303)
 
 
+@pages.get("/recipes/fit")
+def fit() -> dict[str, str]:
+    """Whether what is picked fits on the card, for the form's script."""
+    told = _fit(request.args.getlist("contents"), request.args.get("size", ""), request.args.get("base", ""))
+    return {"html": render_template("parts/fit.html", fit=told)}
+
+
 def _save(recipe: dict[str, Any] | None) -> str | Response | tuple[str, int]:
     sent = request.form
     values = {
@@ -115,6 +122,7 @@ def _form(
     *,
     searched: bool = False,
 ) -> str:
+    bases = api().get_all("bases")
     return render_template(
         "recipe.html",
         recipe=recipe,
@@ -123,21 +131,28 @@ def _form(
         chosen=set(contents),
         found=search(values.get("q", ""), values.get("lang", "")),
         searched=searched,
-        fit=_fit(recipe),
+        fit=_fit(contents, values.get("size", ""), values.get("base", "") or _first(bases)),
         error=error,
         media=api().get_all("media"),
-        bases=api().get_all("bases"),
+        bases=bases,
         languages=LANGUAGES,
         timezones=sorted(zone for zone in available_timezones() if "/" in zone or zone == "UTC"),
     )
 
 
-def _fit(recipe: dict[str, Any] | None) -> dict[str, Any] | None:
-    """What the scheduler says of the saved recipe's size; a recipe that can't be summed says why."""
-    if recipe is None:
+def _first(bases: list[dict[str, Any]]) -> str:
+    """The base that the form of a new recipe shows."""
+    return str(bases[0]["name"]) if bases else ""
+
+
+def _fit(contents: list[str], size: str, base: str) -> dict[str, Any] | None:
+    """What the scheduler says of the size; contents that can't be summed say why."""
+    if not contents:
         return None
     try:
-        fit: dict[str, Any] = api().get("recipes", recipe["id"], "fit")
+        fit: dict[str, Any] = api().post(
+            "recipes", "fit", body={"contents": contents, "size": size, "base": base}
+        )
     except CardshopError as error:
         return {"problem": error}
     return fit

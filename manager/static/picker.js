@@ -10,9 +10,13 @@ const sum = picker.querySelector("[data-sum]");
 const words = picker.querySelector("#q");
 const language = picker.querySelector("#lang");
 const button = picker.querySelector("button[name=do]");
+const fit = document.querySelector("[data-fit]");
+const sizeField = document.getElementById("size");
+const baseField = document.getElementById("base");
 
 let timer = 0;
 let asked = 0;
+let fitAsked = 0;
 
 button.hidden = true;
 words.addEventListener("input", () => {
@@ -35,19 +39,16 @@ for (const shown of document.querySelectorAll("[data-shows]")) {
   const field = document.getElementById(shown.dataset.shows);
   field.addEventListener("input", () => (shown.textContent = field.value));
 }
+sizeField.addEventListener("change", tellFit);
+baseField.addEventListener("change", tellFit);
 tellSum();
 
 async function search() {
   clearTimeout(timer);
   const mine = ++asked;
-  const query = new URLSearchParams({ q: words.value, lang: language.value });
-  for (const row of picks.children) {
-    query.append("contents", row.dataset.ident);
-  }
   results.setAttribute("aria-busy", "true");
   try {
-    const answer = await fetch(`${picker.dataset.picker}?${query}`, { headers: { Accept: "application/json" } });
-    const told = await answer.json();
+    const told = await ask(picker.dataset.picker, { q: words.value, lang: language.value });
     if (mine === asked) {
       results.innerHTML = told.html ?? "";
       if (!told.html) {
@@ -71,6 +72,31 @@ function move(row, picked) {
   }
   box.focus();
   tellSum();
+  tellFit();
+}
+
+async function tellFit() {
+  const mine = ++fitAsked;
+  fit.setAttribute("aria-busy", "true");
+  try {
+    const told = await ask(fit.dataset.fit, { size: sizeField.value, base: baseField.value });
+    if (mine === fitAsked) {
+      fit.innerHTML = told.html ?? "";
+    }
+  } catch {
+    fit.textContent = "";
+  } finally {
+    fit.removeAttribute("aria-busy");
+  }
+}
+
+async function ask(address, fields) {
+  const query = new URLSearchParams(fields);
+  for (const row of picks.children) {
+    query.append("contents", row.dataset.ident);
+  }
+  const answer = await fetch(`${address}?${query}`, { headers: { Accept: "application/json" } });
+  return answer.json();
 }
 
 function tellSum() {
