@@ -31,7 +31,7 @@ from creator.image.proof import check_file_systems, read_content
 from creator.meter import Meter
 from creator.plan import BuiltImage, ImagePlan, Observe, Places
 from creator.space import SECTOR_BYTES, require_space
-from creator.work_folder import WorkFolder, part, work_folder
+from creator.work_folder import WorkFolder, part, sweep, work_folder
 
 LONGEST_NAME_BYTES = 255
 """Of a file name in ext4, encoded as UTF-8."""
@@ -50,6 +50,7 @@ def build(plan: ImagePlan, places: Places, observe: Observe) -> BuiltImage:
         ImageDamaged: the base is not sound, or the image failed its proof; nothing is left of it.
     """
     _check_names(plan.contents)
+    sweep(places.work)
     with work_folder(places.work, plan.digest) as folder:
         manifest = folder.finished()
         seconds: dict[str, float] = {}

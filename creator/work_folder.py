@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cardshop.contract.errors import ImageDamaged
@@ -84,3 +85,17 @@ def discard(work: Path, digest: str) -> None:
     """Removes a built image that is no longer needed here."""
     with exclusively(work / f"{digest}.lock"):
         shutil.rmtree(work / digest, ignore_errors=True)
+
+
+def sweep(work: Path) -> None:
+    """Removes the parts of images that killed or canceled builds left, unless somebody builds there now."""
+    for leftover in work.glob("*/*.part"):
+        lock_file = work / f"{leftover.parent.name}.lock"
+        with lock_file.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            leftover.unlink(missing_ok=True)
+            with suppress(OSError):  # a finished image's files stay
+                leftover.parent.rmdir()

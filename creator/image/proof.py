@@ -38,11 +38,25 @@ def read_content(image: Path, data_offset: int, name: str, observe: Callable[[in
     Raises:
         ImageDamaged: it isn't there or can't be read.
     """
-    reader, writer = os.pipe2(os.O_CLOEXEC)
+    pipe = image.with_name(image.name + ".pipe")
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe, 0o600)
+    try:
+        return _read_through(pipe, image, data_offset, name, observe)
+    finally:
+        pipe.unlink()
+
+
+def _read_through(
+    pipe: Path, image: Path, data_offset: int, name: str, observe: Callable[[int], None]
+) -> str:
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    writer = os.open(
+        pipe, os.O_WRONLY | os.O_CLOEXEC
+    )  # held until debugfs is done: then the reader sees the end
+    os.set_blocking(reader, True)
     problems: list[CardshopError | str] = []
-    quoted = f"/{FOLDER}/{name}".replace('"', '""')
-    # debugfs knows only files by name: this is our end of the pipe, as another process names it.
-    request = f'dump "{quoted}" /proc/{os.getpid()}/fd/{writer}'
+    request = f"dump {_quoted(f'/{FOLDER}/{name}')} {_quoted(str(pipe))}"
 
     def dump() -> None:
         try:
@@ -64,3 +78,7 @@ def read_content(image: Path, data_offset: int, name: str, observe: Callable[[in
     if problems:
         raise ImageDamaged(f"{name} can't be read out of the image.", hint=str(problems[0]))
     return digest.hexdigest()
+
+
+def _quoted(word: str) -> str:
+    return '"' + word.replace('"', '""') + '"'
