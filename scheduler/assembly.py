@@ -7,11 +7,13 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from cardshop.contract.errors import Unavailable
 from scheduler.api.services import Services
+from scheduler.catalogue.web import Web
 from scheduler.domain.media import COMMON_MEDIA
 from scheduler.seal import Seal
 from scheduler.settings import ShopSettings
 from scheduler.shop.accounts import Accounts
 from scheduler.shop.signing import Signing
+from scheduler.shop.vocabulary import vocabulary
 from scheduler.store.database import connect
 from scheduler.store.store import Store
 
@@ -69,4 +71,11 @@ def _services(store: Store, settings: ShopSettings) -> Services:
     seal = Seal(settings.secret_key)
     signing = Signing(store.keys, seal, store.clock)
     accounts = Accounts(store.users, store.tokens, signing, store.clock)
-    return Services(store=store, seal=seal, signing=signing, accounts=accounts)
+    return Services(
+        store=store,
+        seal=seal,
+        signing=signing,
+        accounts=accounts,
+        web=Web(frozenset(settings.private_mirrors)),
+        vocabulary=vocabulary(),
+    )

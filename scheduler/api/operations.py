@@ -108,6 +108,8 @@ def _allowed_caller(services: Services, right: Right) -> Caller:
 
 
 def _json_document() -> Any:
+    if not request.get_data():
+        return {}
     try:
         return request.get_json()
     except (BadRequest, UnsupportedMediaType) as error:
@@ -127,7 +129,9 @@ def _answer(result: Any, described: Operation) -> Response:
     if described.form:
         return Response(str(result), status=described.status, mimetype="text/plain")
     if isinstance(result, BaseModel):
-        return Response(result.model_dump_json(), status=described.status, mimetype="application/json")
+        return Response(
+            result.model_dump_json(by_alias=True), status=described.status, mimetype="application/json"
+        )
     if result is None:
         return Response(status=described.status)
     return Response(json.dumps(result), status=described.status, mimetype="application/json")

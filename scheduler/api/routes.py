@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from scheduler.api import health, openapi, rabbitmq, tokens, users
+from scheduler.api import (
+    bases,
+    catalogues,
+    dead_letters,
+    health,
+    images,
+    media,
+    openapi,
+    orders,
+    rabbitmq,
+    recipes,
+    schedules,
+    tasks,
+    tokens,
+    users,
+    warehouses,
+    workers,
+)
 from scheduler.api.operations import Resource, operation
-
-ROUTES: list[tuple[type[Resource], str]] = [
-    (health.HealthItem, "/v1/health"),
-    (tokens.TokenList, "/v1/tokens"),
-    (tokens.TokenRefreshList, "/v1/tokens/refresh"),
-    (users.Me, "/v1/me"),
-    (users.UserList, "/v1/users"),
-    (users.UserItem, "/v1/users/<username>"),
-    (rabbitmq.BrokerUser, "/auth/rabbitmq/user"),
-    (rabbitmq.BrokerVhost, "/auth/rabbitmq/vhost"),
-    (rabbitmq.BrokerResource, "/auth/rabbitmq/resource"),
-    (rabbitmq.BrokerTopic, "/auth/rabbitmq/topic"),
-]
 
 
 class OpenApi(Resource):
@@ -30,4 +34,40 @@ class OpenApi(Resource):
         return openapi.document(ROUTES)
 
 
-ROUTES.append((OpenApi, "/v1/openapi.json"))
+ROUTES: list[tuple[type[Resource], str]] = [
+    (health.HealthItem, "/v1/health"),
+    (OpenApi, "/v1/openapi.json"),
+    (tokens.TokenList, "/v1/tokens"),
+    (tokens.TokenRefreshList, "/v1/tokens/refresh"),
+    (users.Me, "/v1/me"),
+    (users.UserList, "/v1/users"),
+    (users.UserItem, "/v1/users/<username>"),
+    (media.MediumList, "/v1/media"),
+    (catalogues.CatalogueList, "/v1/catalogues"),
+    (catalogues.CatalogueRefreshes, "/v1/catalogues/<name>/refreshes"),
+    (catalogues.EntryList, "/v1/catalogue/entries"),
+    (bases.BaseList, "/v1/bases"),
+    (warehouses.WarehouseList, "/v1/warehouses"),
+    (recipes.RecipeList, "/v1/recipes"),
+    (recipes.FitList, "/v1/recipes/fit"),
+    (recipes.RecipeItem, "/v1/recipes/<recipe_id>"),
+    (recipes.RecipeFit, "/v1/recipes/<recipe_id>/fit"),
+    (orders.OrderList, "/v1/orders"),
+    (orders.OrderItem, "/v1/orders/<order_id>"),
+    (orders.OrderCancel, "/v1/orders/<order_id>/cancel"),
+    (orders.OrderRetry, "/v1/orders/<order_id>/retry"),
+    (orders.OrderShipment, "/v1/orders/<order_id>/shipment"),
+    (orders.OrderDownloadTokens, "/v1/orders/<order_id>/download-tokens"),
+    (tasks.TaskItem, "/v1/tasks/<task_id>"),
+    (tasks.TaskLog, "/v1/tasks/<task_id>/log"),
+    (tasks.TaskClaims, "/v1/tasks/<task_id>/claims"),
+    (workers.WorkerList, "/v1/workers"),
+    (images.ImageList, "/v1/images"),
+    (dead_letters.DeadLetterList, "/v1/dead-letters"),
+    (schedules.ScheduleList, "/v1/schedules"),
+    (rabbitmq.BrokerUser, "/auth/rabbitmq/user"),
+    (rabbitmq.BrokerVhost, "/auth/rabbitmq/vhost"),
+    (rabbitmq.BrokerResource, "/auth/rabbitmq/resource"),
+    (rabbitmq.BrokerTopic, "/auth/rabbitmq/topic"),
+    (warehouses.WarehouseTokens, "/auth/warehouse"),
+]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scheduler.catalogue.web import Web
+from scheduler.domain.recipes import Vocabulary
 from scheduler.seal import Seal
 from scheduler.shop.accounts import Accounts
 from scheduler.shop.signing import Signing
@@ -18,3 +20,5 @@ class Services:
     seal: Seal
     signing: Signing
     accounts: Accounts
+    web: Web
+    vocabulary: Vocabulary

@@ -1,0 +1,285 @@
+"""Orders: place, follow, cancel, retry, ship, download."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import request
+from pydantic import Field
+
+from cardshop.contract.errors import CardshopError, Conflict, InvalidInput, NotFound
+from scheduler.api.operations import Resource, operation
+from scheduler.api.recipes import GivenRecipe, kept_recipe, sealed_recipe
+from scheduler.api.schemas import Given, Listed, Moment, Paged, Told
+from scheduler.api.services import Services
+from scheduler.api.tasks import Change, Task
+from scheduler.domain import orders as rules
+from scheduler.domain import tasks as task_rules
+from scheduler.domain.orders import MOST_CARDS, OrderDraft, Recipient
+from scheduler.domain.recipes import Recipe
+from scheduler.domain.rights import Right, sees_all
+from scheduler.domain.states import OrderState, TaskState
+from scheduler.domain.tasks import TaskKind
+from scheduler.shop import orders as shop
+from scheduler.shop.access import DOWNLOAD, warehouse_access
+from scheduler.shop.accounts import Caller
+from scheduler.shop.recipes import image_digest, resolve
+
+LONGEST_IDEMPOTENCY_KEY = 200
+
+
+class GivenRecipient(Given):
+    """Who gets the cards."""
+
+    name: str = Field(min_length=1, max_length=200)
+    email: str | None = Field(default=None, pattern=r"^([^@\s]+@[^@\s]+)?$", max_length=254)
+    address: str | None = Field(default=None, max_length=2000)
+
+
+class GivenOrder(Given):
+    """An order: a kept recipe, or one written here."""
+
+    recipe_id: str | None = None
+    recipe: GivenRecipe | None = None
+    medium: str | None = Field(default=None, description="takes the place of the recipe's size")
+    quantity: int = Field(strict=True, ge=0, le=MOST_CARDS, description="cards; 0: a download only")
+    recipient: GivenRecipient
+    client: str | None = Field(default=None, max_length=200, description="the organisation it is for")
+
+
+class Shipment(Given):
+    """How the cards travel."""
+
+    tracking: str = Field(default="", max_length=200)
+
+
+class Cancellation(Given):
+    """Why an order is canceled."""
+
+    why: str = Field(default="", max_length=500)
+
+
+class ToldRecipient(Told):
+    """Who gets the cards."""
+
+    name: str
+    email: str
+    address: str
+
+
+class TaskBrief(Told):
+    """A task in a list of orders."""
+
+    id: str
+    kind: TaskKind
+    unit: int
+    state: TaskState
+
+
+class OrderFacts(Told):
+    """What is told of an order wherever it is told of."""
+
+    id: str
+    number: int
+    state: OrderState
+    recipe_name: str
+    medium: str
+    size_bytes: int
+    quantity: int
+    recipient: ToldRecipient
+    client: str
+    owner: str
+    image_digest: str
+    failure: dict[str, Any] | None  # {"code", "sentence", "hint", ...} of the task that failed it
+    created_at: Moment
+    updated_at: Moment
+    cancel_requested_at: Moment | None
+    shipped_at: Moment | None
+    tracking: str
+
+
+class OrderBrief(OrderFacts):
+    """An order in a list."""
+
+    tasks: list[TaskBrief]
+
+
+class Order(OrderFacts):
+    """An order with its history and tasks."""
+
+    recipe_id: str | None
+    contents: list[str]
+    tasks: list[Task]
+    history: list[Change]
+
+
+class DownloadToken(Told):
+    """Where the image is, and what to show there."""
+
+    host: str
+    port: int
+    file: str
+    token: str
+    expires_at: str
+
+
+class OrderList(Resource):
+    """``/v1/orders``."""
+
+    @operation("List orders, newest first", Right.READ_ORDERS, query=Paged, answer=Listed[OrderBrief])
+    def get(self, caller: Caller, query: Paged) -> Listed[OrderBrief]:
+        """The shop's orders; a client's own."""
+        store = self.services.store
+        owner = None if sees_all(caller.role) else caller.username
+        orders, total = store.orders.page(owner=owner, skip=query.skip, limit=query.per_page)
+        tasks = store.tasks.of_orders([order.id for order in orders])
+        items = [OrderBrief(**_facts(order), tasks=_briefs(tasks.get(order.id, []))) for order in orders]
+        return Listed[OrderBrief](items=items, total=total)
+
+    @operation("Place an order", Right.PLACE_ORDERS, body=GivenOrder, answer=Order, status=201)
+    def post(self, caller: Caller, body: GivenOrder) -> Order:
+        """Checked whole and resolved; a header ``Idempotency-Key`` makes asking again safe."""
+        services = self.services
+        recipe = _ordered_recipe(services, body, caller)
+        resolved = resolve(services.store, services.web, recipe, medium=body.medium)
+        recipient = body.recipient
+        draft = OrderDraft(
+            owner=caller.username,
+            client=body.client or "",
+            recipient=Recipient(recipient.name, recipient.email or "", recipient.address or ""),
+            quantity=body.quantity,
+            recipe_id=body.recipe_id,
+            resolved=resolved,
+            image_digest=image_digest(resolved, services.seal),
+        )
+        order = shop.place(services.store, draft, idempotency_key=_idempotency_key())
+        return _told(services, order)
+
+
+class OrderItem(Resource):
+    """``/v1/orders/{order_id}``."""
+
+    @operation("Show an order", Right.READ_ORDERS, answer=Order)
+    def get(self, caller: Caller, order_id: str) -> Order:
+        """The order with its tasks."""
+        return _told(self.services, _seen_order(self.services, order_id, caller))
+
+
+class OrderCancel(Resource):
+    """``/v1/orders/{order_id}/cancel``."""
+
+    @operation("Cancel an order", Right.CANCEL_ORDERS, body=Cancellation, answer=Order)
+    def post(self, caller: Caller, order_id: str, body: Cancellation) -> Order:
+        """Asking twice is the same as asking once."""
+        _seen_order(self.services, order_id, caller)
+        order = shop.cancel(self.services.store, order_id, who=caller.username, why=body.why)
+        return _told(self.services, order)
+
+
+class OrderRetry(Resource):
+    """``/v1/orders/{order_id}/retry``."""
+
+    @operation("Retry what failed of an order", Right.RETRY_ORDERS, answer=Order)
+    def post(self, caller: Caller, order_id: str) -> Order:
+        """What is good is kept."""
+        _seen_order(self.services, order_id, caller)
+        return _told(self.services, shop.retry(self.services.store, order_id, who=caller.username))
+
+
+class OrderShipment(Resource):
+    """``/v1/orders/{order_id}/shipment``."""
+
+    @operation("Say that the cards were shipped", Right.SHIP_ORDERS, body=Shipment, answer=Order)
+    def post(self, caller: Caller, order_id: str, body: Shipment) -> Order:
+        """Only a written order can be shipped."""
+        _seen_order(self.services, order_id, caller)
+        order = shop.ship(self.services.store, order_id, who=caller.username, tracking=body.tracking)
+        return _told(self.services, order)
+
+
+class OrderDownloadTokens(Resource):
+    """``/v1/orders/{order_id}/download-tokens``."""
+
+    @operation("Get a token for the image", Right.DOWNLOAD_IMAGES, answer=DownloadToken, status=201)
+    def post(self, caller: Caller, order_id: str) -> DownloadToken:
+        """For the order's one image, while it is kept."""
+        services = self.services
+        order = _seen_order(services, order_id, caller)
+        digest = order.draft.image_digest
+        if services.store.images.kept(digest) is None:
+            raise Conflict("The order's image is not in the warehouse.", hint="It is built first.")
+        access = warehouse_access(
+            services.store, services.signing, username=caller.username, operation=DOWNLOAD, digest=digest
+        )
+        return DownloadToken(
+            host=access.host,
+            port=access.port,
+            file=f"{digest}.img",
+            token=access.token,
+            expires_at=access.expires_at,
+        )
+
+
+def _ordered_recipe(services: Services, body: GivenOrder, caller: Caller) -> Recipe:
+    if body.recipe is None and body.recipe_id is not None:
+        return kept_recipe(services, body.recipe_id, caller).recipe
+    if body.recipe is None or body.recipe_id is not None:
+        raise InvalidInput("An order has a recipe_id or a recipe, one of them.", field="recipe_id")
+    try:
+        return sealed_recipe(services, body.recipe)
+    except CardshopError as error:
+        error.field = error.field and f"recipe.{error.field}"
+        raise
+
+
+def _idempotency_key() -> str | None:
+    key = request.headers.get("Idempotency-Key") or None
+    if key and len(key) > LONGEST_IDEMPOTENCY_KEY:
+        raise InvalidInput(f"An Idempotency-Key has at most {LONGEST_IDEMPOTENCY_KEY} characters.")
+    return key
+
+
+def _seen_order(services: Services, order_id: str, caller: Caller) -> rules.Order:
+    order = services.store.orders.get(order_id)
+    if not sees_all(caller.role) and order.draft.owner != caller.username:
+        raise NotFound(f"There is no order {order_id}.")
+    return order
+
+
+def _told(services: Services, order: rules.Order) -> Order:
+    return Order(
+        **_facts(order),
+        recipe_id=order.draft.recipe_id,
+        contents=[content.ident for content in order.draft.resolved.contents],
+        tasks=[Task.of(task) for task in services.store.tasks.of_order(order.id)],
+        history=[Change.of(change) for change in order.history],
+    )
+
+
+def _briefs(tasks: Sequence[task_rules.Task]) -> list[TaskBrief]:
+    return [TaskBrief(id=task.id, kind=task.kind, unit=task.unit, state=task.state) for task in tasks]
+
+
+def _facts(order: rules.Order) -> dict[str, Any]:
+    draft = order.draft
+    recipient = draft.recipient
+    return {
+        "id": order.id,
+        "number": order.number,
+        "state": order.state,
+        "recipe_name": draft.resolved.recipe.name,
+        "medium": draft.resolved.medium,
+        "size_bytes": draft.resolved.size_bytes,
+        "quantity": draft.quantity,
+        "recipient": ToldRecipient(name=recipient.name, email=recipient.email, address=recipient.address),
+        "client": draft.client,
+        "owner": draft.owner,
+        "image_digest": draft.image_digest,
+        "failure": None if order.failure is None else dict(order.failure),
+        "created_at": order.created_at,
+        "updated_at": order.updated_at,
+        "cancel_requested_at": order.cancel_requested_at,
+        "shipped_at": order.shipped_at,
+        "tracking": order.tracking,
+    }

@@ -1,0 +1,79 @@
+"""Access to the warehouse: a token for one operation on one image, and where to show it."""
+
+from __future__ import annotations
+
+from cardshop.contract.errors import NotAllowed, NotAuthenticated, Unavailable
+from cardshop.contract.tasks import Claim, WarehouseAccess
+from scheduler.domain.tasks import TaskKind
+from scheduler.seal import Seal
+from scheduler.shop.accounts import Accounts
+from scheduler.shop.recipes import card_configuration
+from scheduler.shop.signing import Signing, WarehouseRight
+from scheduler.shop.tasks import Claimed
+from scheduler.store.store import Store
+
+UPLOAD = "upload"
+DOWNLOAD = "download"
+
+_OPERATIONS = {TaskKind.CREATE: UPLOAD, TaskKind.WRITE: DOWNLOAD}
+
+
+def warehouse_access(
+    store: Store, signing: Signing, *, username: str, operation: str, digest: str
+) -> WarehouseAccess:
+    """A token for ``username``, and the warehouse that takes it.
+
+    Raises:
+        Unavailable: the shop has no warehouse yet.
+    """
+    warehouses = store.warehouses.every()
+    if not warehouses:
+        raise Unavailable("The shop has no warehouse yet.", hint="An admin adds one: POST /v1/warehouses.")
+    token, expires_at = signing.warehouse_token(username, operation, digest)
+    return WarehouseAccess(
+        host=warehouses[0].host,
+        port=warehouses[0].port,
+        token=token,
+        expires_at=expires_at.isoformat().replace("+00:00", "Z"),
+    )
+
+
+def claim_answer(store: Store, signing: Signing, seal: Seal, claimed: Claimed) -> Claim:
+    """What the worker gets that claimed a task; for a creator, the recipe's secrets are in it.
+
+    Raises:
+        Unavailable: the shop has no warehouse yet.
+    """
+    task, draft = claimed.task, claimed.order.draft
+    access = warehouse_access(
+        store,
+        signing,
+        username=task.worker or "",
+        operation=_OPERATIONS[task.kind],
+        digest=task.image_digest,
+    )
+    configuration = None
+    if task.kind is TaskKind.CREATE:
+        configuration = card_configuration(draft.resolved, draft.image_digest, seal)
+    return Claim(
+        task_id=task.id,
+        attempt=task.attempt,
+        claim=task.claim,
+        warehouse=access,
+        card_configuration=configuration,
+    )
+
+
+def warehouse_right(signing: Signing, accounts: Accounts, token: str) -> WarehouseRight:
+    """What a token that the warehouse was shown is good for.
+
+    Raises:
+        NotAllowed: nothing: it is forged, expired, for another purpose, or its owner is locked.
+    """
+    try:
+        right = signing.read_warehouse_token(token)
+    except NotAuthenticated as error:
+        raise NotAllowed(error.sentence) from None
+    if not accounts.is_enabled(right.username):
+        raise NotAllowed("The account that the token was given to is locked.")
+    return right

@@ -1,0 +1,183 @@
+"""Recipes: checked against what the shop has, resolved when they are ordered, fitted to a medium."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from cardshop.contract.errors import DoesNotFit, InvalidInput
+from cardshop.contract.tasks import BaseReference, Content
+from cardshop.fit import Fit, forecast
+from scheduler.catalogue.web import Web
+from scheduler.domain import recipes as rules
+from scheduler.domain.catalogue import Entry, FileFacts
+from scheduler.domain.media import Medium
+from scheduler.domain.recipes import AUTO_SIZE, Recipe, ResolvedRecipe
+from scheduler.seal import Seal
+from scheduler.shop.catalogue import file_facts
+from scheduler.shop.passwords import card_password_hash
+from scheduler.store.bases import Base
+from scheduler.store.store import Store
+
+METALINKS_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """How contents lie on a medium."""
+
+    medium: Medium
+    fit: Fit
+
+
+def check_against_shop(store: Store, recipe: Recipe) -> None:
+    """Checks that base, size and each content are known here.
+
+    Raises:
+        InvalidInput: names the first that isn't, with its field.
+    """
+    _base(store, recipe.base)
+    if recipe.size != AUTO_SIZE:
+        _medium(store, recipe.size, "size")
+    _entries(store, recipe.contents)
+
+
+def fit(store: Store, web: Web, *, contents: Sequence[str], base: str, size: str) -> Fitted:
+    """How the contents lie on the medium ``size``, or for ``auto`` on the smallest that holds them.
+
+    When none holds them, the largest shows by how much. Sizes are asked from the contents' metalinks now.
+
+    Raises:
+        InvalidInput: an unknown content, base or medium.
+        MirrorRefused: a content's metalink can't be read.
+    """
+    entries = _entries(store, contents)
+    return _fitted(store, _base(store, base), size, [facts.size_bytes for facts in _facts(web, entries)])
+
+
+def resolve(store: Store, web: Web, recipe: Recipe, *, medium: str | None = None) -> ResolvedRecipe:
+    """The recipe with everything pinned that may change tomorrow; its secrets stay as they are.
+
+    Args:
+        store: the shop.
+        web: to fetch the contents' metalinks with.
+        recipe: valid by the rules.
+        medium: takes the place of the recipe's own size.
+
+    Raises:
+        InvalidInput: an unknown content, base or medium.
+        MirrorRefused: a content's metalink can't be read.
+        DoesNotFit: the contents are larger than the medium; the hint has the table.
+    """
+    base = _base(store, recipe.base)
+    entries = _entries(store, recipe.contents)
+    facts = _facts(web, entries)
+    contents = tuple(_content(entry, file) for entry, file in zip(entries, facts, strict=True))
+    _check_file_names(contents)
+    fitted = _fitted(store, base, medium or recipe.size, [content.size_bytes for content in contents])
+    if not fitted.fit.fits:
+        raise _does_not_fit(fitted, "medium" if medium else "size")
+    return ResolvedRecipe(
+        recipe=recipe,
+        base=BaseReference(base.name, base.sha256),
+        contents=contents,
+        medium=fitted.medium.name,
+        size_bytes=fitted.medium.size_bytes,
+    )
+
+
+def image_digest(resolved: ResolvedRecipe, seal: Seal) -> str:
+    """The name of the image of a resolved recipe whose secrets are sealed."""
+    return rules.digest(resolved.with_secrets(seal.open), seal.fingerprint)
+
+
+def card_configuration(resolved: ResolvedRecipe, digest: str, seal: Seal) -> dict[str, Any]:
+    """What the card's first boot reads, for the creator's claim only: it holds the recipe's secrets."""
+
+    def hashed(password: str) -> str:
+        return card_password_hash(password, seal.fingerprint(f"salt of {digest}"))
+
+    return rules.card_configuration(resolved.with_secrets(seal.open), hashed)
+
+
+def _base(store: Store, name: str) -> Base:
+    base = store.bases.find(name)
+    if base is None:
+        known = ", ".join(known.name for known in store.bases.every()) or "none yet"
+        raise InvalidInput(f"There is no base image {name}.", hint=f"There are: {known}.", field="base")
+    return base
+
+
+def _medium(store: Store, name: str, field: str) -> Medium:
+    medium = store.media.find(name)
+    if medium is None:
+        known = ", ".join(known.name for known in store.media.every())
+        raise InvalidInput(f"There is no medium {name}.", hint=f"There are: {known}.", field=field)
+    return medium
+
+
+def _entries(store: Store, idents: Sequence[str]) -> list[Entry]:
+    entries = []
+    for index, ident in enumerate(idents):
+        found = store.catalogue.find_entries(ident)
+        field = f"contents[{index}]"
+        if not found:
+            raise InvalidInput(
+                f"No catalogue lists the content {ident}.",
+                hint="Refresh the catalogue, or choose another content.",
+                field=field,
+            )
+        if found[0].problem:
+            raise InvalidInput(f"The catalogue's entry {ident} is bad: {found[0].problem}", field=field)
+        entries.append(found[0])
+    return entries
+
+
+def _facts(web: Web, entries: Sequence[Entry]) -> list[FileFacts]:
+    with ThreadPoolExecutor(METALINKS_AT_ONCE) as pool:
+        return list(pool.map(lambda entry: file_facts(web, entry), entries))
+
+
+def _content(entry: Entry, file: FileFacts) -> Content:
+    return Content(
+        ident=entry.ident,
+        title=entry.title,
+        language=entry.language,
+        file=file.name,
+        url=file.urls[0],
+        mirrors=file.urls[1:],
+        size_bytes=file.size_bytes,
+        sha256=file.sha256,
+    )
+
+
+def _check_file_names(contents: Sequence[Content]) -> None:
+    names = [content.file for content in contents]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise InvalidInput(
+                f"Two contents have the file name {name}; a card holds one.", field=f"contents[{index}]"
+            )
+
+
+def _fitted(store: Store, base: Base, size: str, content_bytes: Sequence[int]) -> Fitted:
+    media = store.media.every() if size == AUTO_SIZE else [_medium(store, size, "size")]
+    fitted = None
+    for medium in media:
+        fitted = Fitted(medium, forecast(medium.size_bytes, base.root_bytes, content_bytes))
+        if fitted.fit.fits:
+            break
+    if fitted is None:
+        raise InvalidInput("The shop has no medium.", hint="An admin adds one: POST /v1/media.", field="size")
+    return fitted
+
+
+def _does_not_fit(fitted: Fitted, field: str) -> DoesNotFit:
+    table = "; ".join(f"{row.what} {row.bytes:,} bytes" for row in fitted.fit.rows)
+    return DoesNotFit(
+        f"The contents are {-fitted.fit.free_bytes:,} bytes too large for {fitted.medium.name}.",
+        hint=f"{table}; image {fitted.medium.size_bytes:,} bytes.",
+        field=field,
+    )
