@@ -11,10 +11,13 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from cardshop.contract.errors import CardshopError, Unavailable
+from cardshop.demo.report import Phase
 from cardshop.scheduler_client import SchedulerClient
 
 WATCH_SECONDS = 0.5
 """Time between two looks at the order; the API offers no longer wait."""
+
+RECIPE_NAME = "Library of Debian manuals"
 
 ENDS = {"written", "failed", "canceled"}
 
@@ -25,21 +28,22 @@ class DemoFailed(CardshopError):
     code = "demo-failed"
 
 
-def fill_catalogue(admin: SchedulerClient, name: str, feed_url: str) -> list[str]:
-    """Registers the catalogue, refreshes it, and gives the idents of its contents."""
-    if name not in {catalogue["name"] for catalogue in admin.get("/v1/catalogues")["items"]}:
-        admin.post("/v1/catalogues", {"name": name, "url": feed_url})
+def read_catalogue(admin: SchedulerClient, name: str) -> list[str]:
+    """Has the scheduler read the catalogue; the idents of its contents."""
     admin.post(f"/v1/catalogues/{name}/refreshes", {})
     entries = admin.get("/v1/catalogue/entries")["items"]
     return [str(entry["ident"]) for entry in entries if entry["catalogue"] == name]
 
 
-def place(operator: SchedulerClient, contents: list[str], *, base: str, medium: str, cards: int) -> str:
-    """Makes a recipe and orders ``cards`` cards of it. Returns the order's id."""
+def recipe_for(operator: SchedulerClient, contents: list[str], *, base: str, medium: str) -> str:
+    """The id of the demo's recipe, made the first time."""
+    for recipe in operator.get("/v1/recipes")["items"]:
+        if recipe["name"] == RECIPE_NAME and sorted(recipe["contents"]) == sorted(contents):
+            return str(recipe["id"])
     recipe = operator.post(
         "/v1/recipes",
         {
-            "name": "Library of Debian manuals",
+            "name": RECIPE_NAME,
             "hostname": "library",
             "ssid": "School library",
             "wifi_password": "reading-is-free",
@@ -50,10 +54,15 @@ def place(operator: SchedulerClient, contents: list[str], *, base: str, medium: 
             "size": medium,
         },
     )
+    return str(recipe["id"])
+
+
+def place(operator: SchedulerClient, recipe_id: str, *, cards: int) -> str:
+    """Orders ``cards`` cards of a recipe. Returns the order's id."""
     order = operator.post(
         "/v1/orders",
         {
-            "recipe_id": recipe["id"],
+            "recipe_id": recipe_id,
             "quantity": cards,
             "recipient": {"name": "School of Demo", "email": "school@example.org"},
         },
@@ -92,15 +101,20 @@ def watch(
     return order
 
 
-def phases(order: dict[str, Any]) -> list[dict[str, Any]]:
-    """The order's phases as rows: who, phase, seconds, bytes."""
-    rows = []
+def phases(order: dict[str, Any]) -> list[Phase]:
+    """What the workers did for the order, as they told it with their outcomes."""
+    rows: list[Phase] = []
     for task in order["tasks"]:
-        outcome = task["outcome"] or {}
-        moved = outcome.get("verified_bytes") or outcome.get("mapped_bytes") or 0
-        for phase, seconds in (outcome.get("seconds") or {}).items():
-            rows.append({"who": _name(task), "phase": phase, "seconds": round(seconds, 2), "bytes": moved})
+        seconds = (task["outcome"] or {}).get("seconds") or {}
+        rows += [
+            Phase(f"{_name(task)}: {phase}", took, _moved_bytes(task)) for phase, took in seconds.items()
+        ]
     return rows
+
+
+def mapped_bytes(order: dict[str, Any]) -> int:
+    """Bytes of the image that are written onto a card."""
+    return next(_moved_bytes(task) for task in order["tasks"] if task["kind"] == "create")
 
 
 @contextmanager
@@ -134,13 +148,9 @@ def _draw(bars: Progress, lines: dict[str, TaskID], order: dict[str, Any]) -> No
             bars.start_task(line)
         progress = task["progress"]
         if task["state"] == "succeeded":
-            bars.update(
-                line, state="[green]verified" if task["kind"] == "write" else "[green]built", phase="done"
-            )
-            size = (task["outcome"] or {}).get("verified_bytes") or (task["outcome"] or {}).get(
-                "mapped_bytes"
-            )
-            bars.update(line, total=size or 1, completed=size or 1)
+            done = "[green]verified" if task["kind"] == "write" else "[green]built"
+            size = _moved_bytes(task) or 1
+            bars.update(line, state=done, phase="done", total=size, completed=size)
             bars.stop_task(line)
         elif progress:
             bars.update(
@@ -152,6 +162,11 @@ def _draw(bars: Progress, lines: dict[str, TaskID], order: dict[str, Any]) -> No
             )
         else:
             bars.update(line, state=task["state"])
+
+
+def _moved_bytes(task: dict[str, Any]) -> int:
+    outcome = task["outcome"] or {}
+    return int(outcome.get("verified_bytes") or outcome.get("mapped_bytes") or 0)
 
 
 def _name(task: dict[str, Any]) -> str:

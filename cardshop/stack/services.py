@@ -11,13 +11,23 @@ from cardshop.settings import Address
 from cardshop.stack.cards import Cards
 from cardshop.stack.certificates import HOST_NAME, Authority
 from cardshop.stack.folder import StackFolder, write_private
+from cardshop.stack.library import PORTS as LIBRARY_PORTS
+from cardshop.stack.library import Library
 from cardshop.stack.mongod import Mongod
 from cardshop.stack.ports import LOOPBACK, PASSIVE_PORTS
 from cardshop.stack.rabbit import PORTS as RABBIT_PORTS
 from cardshop.stack.rabbit import Rabbit
 from cardshop.stack.service import Service
 
-PORT_NAMES = ("mongod", "scheduler", *RABBIT_PORTS, "warehouse", "warehouse-passive", "manager")
+PORT_NAMES = (
+    "mongod",
+    "scheduler",
+    *RABBIT_PORTS,
+    "warehouse",
+    "warehouse-passive",
+    "manager",
+    *LIBRARY_PORTS,
+)
 
 PEOPLE = {"admin": "admin", "operator": "operator"}
 """User name to role."""
@@ -49,6 +59,7 @@ class Services:
         self.scheduler_url = f"https://{LOOPBACK}:{ports['scheduler']}"
         self.manager_url = f"http://{LOOPBACK}:{ports['manager']}"
         self.mongod = Mongod(folder, authority, ports["mongod"])
+        self.library = Library(folder, ports)
         # By name: Erlang's HTTP client doesn't find an address among a certificate's names.
         self.rabbit = Rabbit(folder, authority, ports, f"https://{HOST_NAME}:{ports['scheduler']}")
 
@@ -64,6 +75,7 @@ class Services:
             self._python("manager", self._manager(), self._address("manager")),
             self._python("creator-1", self._creator(), stop_seconds=60),
             *(self._python(name, self._writer(name), stop_seconds=60) for name in WRITER_SLOTS),
+            *self.library.services(),
         ]
 
     def scheduler(self) -> Service:
@@ -93,7 +105,7 @@ class Services:
             ],
             "warehouses": [{"name": "warehouse", "host": LOOPBACK, "port": self._ports["warehouse"]}],
             "bases_folder": str(self._bases),
-            "catalogues": [],
+            "catalogues": [{"name": "local", "url": self.library.feed_url}],
         }
         path = self._folder.root / "seed.json"
         write_private(path, json.dumps(seed, indent=2) + "\n")

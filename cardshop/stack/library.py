@@ -1,0 +1,76 @@
+"""The stack's own catalogue: ZIM files that lie in one folder, served as a mirror of the internet would.
+
+kiwix-serve gives the OPDS feed; a plain web server gives the files and their metalinks (RFC 5854), since
+kiwix-serve doesn't hand out whole files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from pathlib import Path
+
+from cardshop.programs import find, run
+from cardshop.settings import Address
+from cardshop.stack.folder import StackFolder
+from cardshop.stack.ports import LOOPBACK
+from cardshop.stack.service import Service
+
+PORTS = ("library-feed", "library-mirror")
+METALINK = "urn:ietf:params:xml:ns:metalink"
+"""Namespace of a metalink document."""
+
+EMPTY = '<?xml version="1.0" encoding="UTF-8"?>\n<library version="20110515"/>\n'
+
+
+class Library:
+    """The folder with the ZIM files, and the two servers in front of it."""
+
+    def __init__(self, folder: StackFolder, ports: Mapping[str, int]) -> None:
+        self.folder: Path = folder.inside("library")
+        self._feed = Address(LOOPBACK, ports["library-feed"])
+        self._mirror = Address(LOOPBACK, ports["library-mirror"])
+        self.feed_url = f"http://{self._feed}/catalog/v2/entries?count=-1"
+        self._book_list = self.folder / "library.xml"
+
+    def services(self) -> tuple[Service, Service]:
+        """What runs: the feed looks at the book list again whenever it changes."""
+        if not self._book_list.exists():
+            self._book_list.write_text(EMPTY)
+        port = str(self._feed.port)
+        feed = (find("kiwix-serve"), "-M", "-i", LOOPBACK, "-p", port, "--library", str(self._book_list))
+        mirror = (find("busybox"), "httpd", "-f", "-p", str(self._mirror), "-h", str(self.folder))
+        return (
+            Service("library-feed", feed, address=self._feed, folder=self.folder),
+            Service("library-mirror", mirror, address=self._mirror, folder=self.folder),
+        )
+
+    def publish(self) -> list[Path]:
+        """Lists every ``*.zim`` of the folder in the catalogue. Returns them by name.
+
+        Raises:
+            ProgramFailed: kiwix-manage refuses a file.
+        """
+        zims = sorted(self.folder.glob("*.zim"))
+        new_list = self._book_list.with_suffix(".new")
+        new_list.unlink(missing_ok=True)
+        for zim in zims:
+            address = f"http://{self._mirror}/{zim.name}"
+            _write_metalink(zim, address)
+            run(["kiwix-manage", new_list, "add", zim, f"--url={address}.meta4"], timeout=60)
+        if zims:
+            new_list.replace(self._book_list)
+        return zims
+
+
+def _write_metalink(zim: Path, address: str) -> None:
+    with zim.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    ET.register_namespace("", METALINK)
+    document = ET.Element(f"{{{METALINK}}}metalink")
+    entry = ET.SubElement(document, f"{{{METALINK}}}file", name=zim.name)
+    ET.SubElement(entry, f"{{{METALINK}}}size").text = str(zim.stat().st_size)
+    ET.SubElement(entry, f"{{{METALINK}}}hash", type="sha-256").text = digest
+    ET.SubElement(entry, f"{{{METALINK}}}url", priority="1").text = address
+    ET.ElementTree(document).write(zim.with_name(f"{zim.name}.meta4"), encoding="utf-8", xml_declaration=True)
