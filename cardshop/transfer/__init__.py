@@ -1,0 +1,1 @@
+"""How an image travels between a worker and the warehouse: what both ends must do alike."""

@@ -1,0 +1,46 @@
+"""``python -m warehouse``: serves until SIGTERM or SIGINT; what was cut goes on at the next start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from datetime import UTC, datetime
+from typing import NoReturn
+
+import structlog
+
+from cardshop import logs
+from cardshop.contract.errors import CardshopError
+from cardshop.settings import describe, load
+from warehouse.app import make_server, scheduler_judge
+from warehouse.settings import Settings
+
+
+def main() -> int:
+    """Runs the service. Returns the exit status."""
+    try:
+        settings = load(Settings, os.environ)
+    except CardshopError as error:
+        sys.stderr.write(f"{error.sentence}\n")
+        return error.exit_status
+    logs.set_up("warehouse", settings.log_level)
+    log = structlog.get_logger("warehouse")
+    signal.signal(signal.SIGTERM, _stop)
+    server = make_server(settings, scheduler_judge(settings), lambda: datetime.now(UTC))
+    log.info("started", **describe(settings))
+    try:
+        server.serve_forever(handle_exit=False)
+    except (KeyboardInterrupt, SystemExit):
+        log.info("stopping")
+    finally:
+        server.close_all()
+    return 0
+
+
+def _stop(_signal: int, _frame: object) -> NoReturn:
+    raise SystemExit
+
+
+if __name__ == "__main__":
+    sys.exit(main())
