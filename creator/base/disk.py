@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cardshop.contract.errors import ProgramFailed
 from cardshop.programs import run
-from creator.base.root_file_system import unpack_as_root
+from creator.base.root_file_system import as_root
 
 MIB = 1 << 20
 BOOT_OFFSET = 8 * MIB
@@ -59,7 +59,7 @@ def make_disk(name: str, archive: Path, image: Path, scratch: Path, *, epoch: in
     # The boot files lie on the boot partition alone: the kernel and its RAM disk are not kept twice.
     unpack = ["tar", "--exclude=./dev/*", "--exclude=./boot/firmware/*"]
     unpack += ["--exclude=./boot/vmlinuz-*", "--exclude=./boot/initrd.img-*", "-xpf"]
-    run(unpack_as_root([*unpack, archive, "-C", tree]), timeout=600)
+    run(as_root([*unpack, archive, "-C", tree]), timeout=600)
     unpack = ["tar", "--strip-components=3", "--no-same-owner", "-xf"]
     run([*unpack, archive, "-C", boot, "./boot/firmware"], timeout=600)
 
@@ -71,14 +71,14 @@ def make_disk(name: str, archive: Path, image: Path, scratch: Path, *, epoch: in
     write_partition_table(name, image, root_bytes)
     write_boot_partition(name, image, boot, epoch=epoch)
     write_root_partition(name, image, tree, root_bytes, epoch=epoch)
-    run(unpack_as_root(["rm", "-rf", tree]), timeout=600)
+    run(as_root(["rm", "-rf", tree]), timeout=600)
     shutil.rmtree(boot)
     return layout
 
 
 def root_size(tree: Path) -> int:
     """Bytes of the root partition: blocks and inodes of the tree, ext4's own share, and the headroom."""
-    blocks = int(run(unpack_as_root(["du", "-s", "--block-size=1", tree]), timeout=600).text.split()[0])
+    blocks = int(run(as_root(["du", "-s", "--block-size=1", tree]), timeout=600).text.split()[0])
     needed = blocks + blocks // 20 + 64 * MIB + HEADROOM
     return -(-needed // ROOT_STEP) * ROOT_STEP
 
@@ -118,7 +118,7 @@ def write_root_partition(name: str, image: Path, tree: Path, root_bytes: int, *,
     extended = f"offset={ROOT_OFFSET},nodiscard,hash_seed={hash_seed},root_owner=0:0"
     make: list[str | Path] = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-m", "1", "-L", ROOT_LABEL]
     make += ["-U", str(uuid.uuid5(NAMESPACE, f"{name}/root")), "-E", extended, "-d", tree]
-    run(unpack_as_root([*make, image, f"{root_bytes // 1024}k"]), timeout=1800, env=environment)
+    run(as_root([*make, image, f"{root_bytes // 1024}k"]), timeout=1800, env=environment)
     forget_unpacking(image, epoch=epoch)
     run(["e2fsck", "-fn", f"{image}?offset={ROOT_OFFSET}"], timeout=600)
 

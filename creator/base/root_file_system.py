@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from cardshop.contract.errors import ProgramFailed
@@ -39,9 +40,10 @@ def make_root_file_system(architecture: str, archive: Path, *, epoch: int) -> No
     options, sources = archive.with_name("apt.conf"), archive.with_name("sources.list")
     options.write_text("".join(f"{line}\n" for line in machine_options()))
     sources.write_text("".join(f"{line}\n" for line in machine_sources(packages)))
+    mode = "root" if os.geteuid() == 0 else "unshare"
     argv = [
-        find("mmdebstrap"), "--variant=required", "--format=tar", f"--architectures={architecture}",
-        f"--include={','.join(packages.names)}",
+        find("mmdebstrap"), f"--mode={mode}", "--variant=required", "--format=tar",
+        f"--architectures={architecture}", f"--include={','.join(packages.names)}",
         *(f"--dpkgopt={line}" for line in LEFT_OUT),
         f"--aptopt={options}",
         f"--essential-hook={HOOKS / 'essential.sh'}",
@@ -49,10 +51,9 @@ def make_root_file_system(architecture: str, archive: Path, *, epoch: int) -> No
         packages.release, str(archive), *([str(sources)] if sources.stat().st_size else []),
     ]  # fmt: skip
     environment = dict(os.environ) | {"SOURCE_DATE_EPOCH": str(epoch), "LC_ALL": "C.UTF-8"}
-    if architecture == native_architecture():
-        run(argv, timeout=BUILD_TIMEOUT, env=environment)
-    else:
-        run_with_emulator(architecture, argv, environment)
+    if architecture != native_architecture() and not (BINFMT / EMULATORS[architecture]).exists():
+        argv = [*registering_emulator(architecture), *argv]
+    run(as_root(argv), timeout=BUILD_TIMEOUT, env=environment)
 
 
 def native_architecture() -> str:
@@ -60,19 +61,16 @@ def native_architecture() -> str:
     return run(["dpkg", "--print-architecture"], timeout=30).text.strip()
 
 
-def run_with_emulator(architecture: str, argv: list[str], environment: dict[str, str]) -> None:
-    """Runs a build whose programs are another architecture's.
+def registering_emulator(architecture: str) -> list[str]:
+    """The beginning of a command whose programs are another architecture's.
 
-    The kernel is told of the emulator in a mount namespace of the build's own, and, for an ordinary user, in
-    a user namespace of its own too (Linux 6.7 and later), so that nothing has to be set up on the machine.
+    The kernel is told of the emulator in namespaces of the command's own (an ordinary user's is a user
+    namespace too: Linux 6.7 and later), so that nothing has to be set up on the machine.
 
     Raises:
-        ProgramFailed: the emulator isn't installed, or the build failed.
+        ProgramFailed: the emulator isn't installed.
     """
     emulator = EMULATORS[architecture]
-    if (BINFMT / emulator).exists():
-        run(argv, timeout=BUILD_TIMEOUT, env=environment)
-        return
     formats = sorted(Path("/usr/lib/binfmt.d").glob(f"{emulator}*.conf"))
     if not formats:
         raise ProgramFailed(
@@ -82,15 +80,14 @@ def run_with_emulator(architecture: str, argv: list[str], environment: dict[str,
     mount = 'mount -t binfmt_misc none "$1"'
     register = '{ [ -e "$1/$2" ] || cat "$3" > "$1/register"; }'
     script = f'{mount} && {register} && shift 3 && exec "$@"'
-    namespace = ["unshare", "--mount"]
-    if os.geteuid() != 0:
-        namespace += ["--user", "--map-root-user", "--map-auto"]
-    shell = ["sh", "-c", script, "sh", str(BINFMT), emulator, str(formats[0])]
-    run([*namespace, "--", *shell, *argv], timeout=BUILD_TIMEOUT, env=environment)
+    return ["unshare", "--mount", "sh", "-c", script, "sh", str(BINFMT), emulator, str(formats[0])]
 
 
-def unpack_as_root(command: list[str | Path]) -> list[str | Path]:
-    """The command, able to keep the owners of files: as it is for root, else in a user namespace."""
+def as_root(command: Sequence[str | Path]) -> Sequence[str | Path]:
+    """The command, able to give files to any owner: as it is for root, else root of a user namespace.
+
+    That root is the user, so it reads what the user reads; mmdebstrap's own namespace would not.
+    """
     if os.geteuid() == 0:
         return command
-    return ["unshare", "--user", "--map-root-user", "--map-auto", "--", *command]
+    return ["unshare", "--user", "--map-root-user", "--map-auto", "--mount", "--", *command]
