@@ -10,6 +10,8 @@ import pytest
 from cardshop.stack import mongod as stack_mongod
 from cardshop.stack import rabbit as stack_rabbit
 from tests.real_services import RealMongod, RealRabbit
+from tests.real_stack import RealStack
+from tests.tiny_base import make_tiny_base
 
 
 def missing(what: str) -> None:
@@ -40,3 +42,21 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealRabbit]:
     running.start()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealStack]:
+    """The whole stack for the session, with small base images. A test leaves all services running."""
+    if stack_mongod.binary() is None:
+        missing("mongod")
+    if not stack_rabbit.installed():
+        missing("RabbitMQ")
+    folder = tmp_path_factory.mktemp("cardshop")
+    for base in ("cardshop-amd64", "cardshop-arm64"):
+        make_tiny_base(folder / "bases", base)
+    running = RealStack(folder / "stack")
+    try:
+        running.stack.up()
+        yield running
+    finally:
+        running.stack.down()

@@ -1,0 +1,85 @@
+# Cardshop, on one machine. "make help" tells the targets.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+STACK := var/stack
+BASES := var/bases
+
+PACKAGES := cardshop scheduler monitor beat creator writer manager warehouse
+HELPER := writer-helper
+LONGEST_MODULE := 400
+
+PACKAGES_STAMP := $(VENV)/packages.stamp
+STAMP := $(VENV)/setup.stamp
+
+.PHONY: help setup up down status demo check test test-containers base-amd64 base-arm64 lock clean
+
+help: ## Show this help
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	while IFS='|' read -r target text; do printf '  make %-16s %s\n' "$$target" "$$text"; done
+
+setup: $(STAMP) ## Install what is missing: Debian packages (root or sudo), then Python's in .venv
+
+$(PACKAGES_STAMP): cardshop/stack/packages.apt
+	@sh cardshop/stack/install_packages.sh $<
+	@mkdir -p $(@D) && touch $@
+
+$(STAMP): $(PACKAGES_STAMP) requirements.lock pyproject.toml $(wildcard $(HELPER)/pyproject.toml)
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(PYTHON) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@test ! -e $(HELPER)/pyproject.toml || \
+	$(PYTHON) -m pip install --quiet --no-deps --no-build-isolation --editable $(HELPER)
+	@touch $@
+
+up: $(STAMP) ## Start everything on loopback, and wait until it works
+	@$(PYTHON) -m cardshop.stack up --folder $(STACK)
+
+down: $(STAMP) ## Stop everything
+	@$(PYTHON) -m cardshop.stack down --folder $(STACK)
+
+status: $(STAMP) ## Show what runs
+	@$(PYTHON) -m cardshop.stack status --folder $(STACK)
+
+demo: $(STAMP) ## Take an order through to two verified cards, and prove them
+	@$(PYTHON) -m cardshop.demo
+
+check: $(STAMP) ## Check the code: ruff, mypy, import contracts, size of modules
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy $(PACKAGES) $(wildcard $(HELPER)/writer_helper) tests $(wildcard bench/*.py)
+	$(VENV)/bin/lint-imports
+	@git ls-files --cached --others --exclude-standard '*.py' | xargs wc -l | \
+	awk '$$2 != "total" && $$1 > $(LONGEST_MODULE) { print $$2 " has " $$1 " lines: more than $(LONGEST_MODULE)"; bad = 1 } \
+	     END { exit bad }'
+
+test: $(STAMP) check ## Check the code, then run all tests with the real services
+	@$(PYTHON) -m pytest --ignore tests/containers
+
+test-containers: $(STAMP) ## Take an order to a verified card in containers (needs Docker, or root to start it)
+	@$(PYTHON) -m pytest tests/containers
+
+base-amd64: $(STAMP) ## Build the base image for a virtual machine (a minute or two)
+	@mkdir -p $(BASES)
+	@$(PYTHON) -m creator.base --architecture amd64 --output $(BASES)
+
+base-arm64: $(STAMP) ## Build the base image for a Raspberry Pi (half an hour on another architecture)
+	@mkdir -p $(BASES)
+	@$(PYTHON) -m creator.base --architecture arm64 --output $(BASES)
+
+lock: $(STAMP) ## Choose the versions of Python's packages anew (requirements.lock)
+	$(PYTHON) -m venv var/lock
+	var/lock/bin/pip install --quiet pip-tools
+	var/lock/bin/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras \
+	    --all-build-deps --extra dev --no-header --annotation-style line \
+	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
+	    --output-file var/lock/chosen pyproject.toml $(wildcard $(HELPER)/pyproject.toml)
+	# Cardshop's extras name Cardshop itself: that line has no hash, and belongs to the checkout.
+	sed '/^# WARNING: pip install/,/^cardshop @/d' var/lock/chosen > requirements.lock
+
+clean: ## Stop everything, and remove all that was made here (data of the local stack too)
+	@test ! -x $(PYTHON) || $(PYTHON) -m cardshop.stack down --folder $(STACK)
+	rm -rf var $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info $(HELPER)/*.egg-info

@@ -1,0 +1,72 @@
+"""The whole stack as a test sees it: every service of ours, real, under its supervisor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from cardshop.scheduler_client import SchedulerClient
+from cardshop.stack import leftovers
+from cardshop.stack.stack import Stack
+
+KILLED_SECONDS = 10
+BACK_SECONDS = 60
+
+
+class RealStack:
+    """A running stack.
+
+    ``stack`` is what ``python -m cardshop.stack`` uses: ``stack.cards`` has the virtual slots,
+    ``stack.ports`` the ports, ``stack.folder`` the paths.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.stack = Stack(root)
+        self.cards = self.stack.cards
+        self.ca_file = self.stack.authority.certificate_file
+        self.scheduler_url = self.stack.services.scheduler_url
+        self.manager_url = self.stack.services.manager_url
+        self.warehouse_port = self.stack.ports["warehouse"]
+
+    def password(self, username: str) -> str:
+        return self.stack.services.password_file(username).read_text()
+
+    def api(self, username: str) -> SchedulerClient:
+        return SchedulerClient(self.scheduler_url, self.ca_file, username, self.password(username))
+
+    def log(self, name: str) -> str:
+        return self.stack.folder.log(name).read_text(errors="replace")
+
+    def pid(self, name: str) -> int:
+        return self.stack.supervisor.state(name).pid
+
+    def kill(self, name: str, signal_name: str = "KILL") -> int:
+        """Sends a signal and waits for the end of the process; its pid. The supervisor starts another."""
+        pid = self.pid(name)
+        self.stack.supervisor.send_signal(name, signal_name)
+        leftovers.wait([pid], KILLED_SECONDS)
+        return pid
+
+    def wait_back(self, name: str, old_pid: int) -> int:
+        """Waits until the supervisor has started a killed service again, and it is ready; its new pid."""
+        wait_until(f"{name} is back", lambda: self.pid(name) not in {0, old_pid}, BACK_SECONDS)
+        self.start(name)
+        return self.pid(name)
+
+    def stop(self, name: str) -> None:
+        self.stack.supervisor.stop_service(name)
+
+    def start(self, name: str) -> None:
+        self.stack.start(name)
+
+    def restart(self, name: str) -> None:
+        self.stack.restart(name)
+
+
+def wait_until(promise: str, holds: Callable[[], bool], seconds: float) -> None:
+    """Returns when ``holds()`` is true; fails the test after ``seconds``."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"not within {seconds:.0f} s: {promise}"
+        time.sleep(0.2)
