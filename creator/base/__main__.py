@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
         description="Builds the base image that cards of an architecture start from, out of Debian packages.",
         epilog="Takes 1-2 minutes for this machine's own architecture, several times that for another (it is "
         "emulated), and about 3 GB of temporary space in FOLDER. Called again, it returns at once while the "
-        "recipe (package list, hooks, the card's files) is the same; remove the .json to have newer packages.",
+        "recipe (package list, hooks, the card's files) is the same; remove the .json for newer packages.",
     )
     made.add_argument(
         "--architecture", choices=ARCHITECTURES, required=True,
