@@ -126,9 +126,9 @@ def _fetch_all(
             def tell(done: int, _total: int, start: int = before) -> None:
                 meter.at(start + done)
 
-            path = fetch(content, cache, web, tell)
-            check_zim(content, path)
-            files.append(path)
+            files.append(fetch(content, cache, web, tell))
+            with _not_believed_when_damaged([content], cache):
+                check_zim(content, files[-1])
             before += content.size_bytes
     return files
 
@@ -145,12 +145,8 @@ def _assemble(
     total = base.image.stat().st_blocks * SECTOR_BYTES + sum(content.size_bytes for content in plan.contents)
     meter = Meter(Phase.BUILD, total, observe)
     contents = zip(plan.contents, files, strict=True)
-    try:
+    with _not_believed_when_damaged(plan.contents, cache):
         assemble(image, parts, plan.digest, base, plan.card_configuration, contents, meter.add)
-    except ContentDamaged:
-        for content in plan.contents:  # the cache changed under us: what is in it is no longer believed
-            cache.drop(content.sha256)
-        raise
     meter.finish()
 
 
@@ -174,6 +170,18 @@ def _prove(plan: ImagePlan, parts: Layout, image: Path, observe: Observe) -> Man
         ),
         base=plan.base,
     )
+
+
+@contextmanager
+def _not_believed_when_damaged(contents: Sequence[Content], cache: Cache) -> Iterator[None]:
+    """A content that proves damaged leaves the cache: it may have changed there since it was checked."""
+    try:
+        yield
+    except ContentDamaged as error:
+        for content in contents:
+            if error.field in (content.ident, content.file):
+                cache.drop(content.sha256)
+        raise
 
 
 @contextmanager

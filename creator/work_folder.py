@@ -42,9 +42,8 @@ class WorkFolder:
 
     def clear(self) -> None:
         """Removes whatever is here."""
-        for final in self._finals():
-            final.unlink(missing_ok=True)
-            part(final).unlink(missing_ok=True)
+        for file in self.path.iterdir():
+            file.unlink()
 
     def finish(self) -> None:
         """The parts get their final names, durably; the manifest last, for it says that all is there."""
@@ -89,7 +88,7 @@ def discard(work: Path, digest: str) -> None:
 
 def sweep(work: Path) -> None:
     """Removes the parts of images that killed or canceled builds left, unless somebody builds there now."""
-    for leftover in work.glob("*/*.part"):
+    for leftover in work.glob("*/*.part*"):
         lock_file = work / f"{leftover.parent.name}.lock"
         with lock_file.open("w") as lock:
             try:

@@ -51,9 +51,8 @@ def _read_through(
     pipe: Path, image: Path, data_offset: int, name: str, observe: Callable[[int], None]
 ) -> str:
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    writer = os.open(
-        pipe, os.O_WRONLY | os.O_CLOEXEC
-    )  # held until debugfs is done: then the reader sees the end
+    # Held until debugfs is done, so that the reader sees the end then, whether debugfs opened the pipe or not.
+    writer = os.open(pipe, os.O_WRONLY | os.O_CLOEXEC)
     os.set_blocking(reader, True)
     problems: list[CardshopError | str] = []
     request = f"dump {_quoted(f'/{FOLDER}/{name}')} {_quoted(str(pipe))}"
