@@ -51,7 +51,7 @@ def _read_through(
     pipe: Path, image: Path, data_offset: int, name: str, observe: Callable[[int], None]
 ) -> str:
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    # Held until debugfs is done, so that the reader sees the end then, whether debugfs opened the pipe or not.
+    # Held until debugfs is done: the reader sees the end then, whether debugfs opened the pipe or not.
     writer = os.open(pipe, os.O_WRONLY | os.O_CLOEXEC)
     os.set_blocking(reader, True)
     problems: list[CardshopError | str] = []
