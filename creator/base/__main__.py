@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cardshop.contract.errors import CardshopError
+from cardshop.logs import set_up
 from cardshop.programs import find
 from creator.base.disk import make_disk, sha256_of
 from creator.base.manifest import BaseManifest, is_current, name_of, recipe_digest
@@ -25,6 +27,7 @@ EPOCH = int(datetime(2025, 1, 1, tzinfo=UTC).timestamp())
 def main() -> int:
     """Builds the base image unless it is there; the exit status is 0 when it is in the folder."""
     arguments = parser().parse_args()
+    set_up("creator.base", "WARNING")
     try:
         build(arguments.architecture, arguments.output)
     except CardshopError as error:
@@ -60,12 +63,24 @@ def build(architecture: str, folder: Path) -> None:
         ProgramFailed: a tool is missing or failed.
     """
     name, recipe = name_of(architecture), recipe_digest(architecture)
-    if is_current(folder, architecture, recipe):
-        say(f"{name} is there and its recipe is unchanged")
-        return
-    for tool in TOOLS:
-        find(tool)
     folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f".{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a second builder waits, and finds the first one's work
+        if is_current(folder, architecture, recipe):
+            say(f"{name} is there and its recipe is unchanged")
+            return
+        for tool in TOOLS:
+            find(tool)
+        build_anew(architecture, folder, recipe)
+
+
+def build_anew(architecture: str, folder: Path, recipe: str) -> None:
+    """Makes the base image and its manifest, in place of those that may be there.
+
+    Raises:
+        ProgramFailed: a tool failed.
+    """
+    name = name_of(architecture)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}-") as made:
         scratch = Path(made)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,24 +55,29 @@ def make_disk(name: str, archive: Path, image: Path, scratch: Path, *, epoch: in
     tree, boot = scratch / "root", scratch / "boot"
     tree.mkdir()
     boot.mkdir()
-    # The boot files lie on the boot partition alone: the kernel and its RAM disk are not kept twice.
-    unpack = ["tar", "--exclude=./dev/*", "--exclude=./boot/firmware/*"]
-    unpack += ["--exclude=./boot/vmlinuz-*", "--exclude=./boot/initrd.img-*", "-xpf"]
-    run(as_root([*unpack, archive, "-C", tree]), timeout=600)
-    unpack = ["tar", "--strip-components=3", "--no-same-owner", "-xf"]
-    run([*unpack, archive, "-C", boot, "./boot/firmware"], timeout=600)
+    try:
+        unpack_system(archive, tree)
+        unpack = ["tar", "--strip-components=3", "--no-same-owner", "-xf"]
+        run([*unpack, archive, "-C", boot, "./boot/firmware"], timeout=600)
 
-    root_bytes = root_size(tree)
-    layout = Layout(ROOT_OFFSET + root_bytes, BOOT_BYTES, root_bytes)
-    image.unlink(missing_ok=True)
-    with image.open("xb") as file:
-        file.truncate(layout.image_bytes)
-    write_partition_table(name, image, root_bytes)
-    write_boot_partition(name, image, boot, epoch=epoch)
-    write_root_partition(name, image, tree, root_bytes, epoch=epoch)
-    run(as_root(["rm", "-rf", tree]), timeout=600)
-    shutil.rmtree(boot)
+        root_bytes = root_size(tree)
+        layout = Layout(ROOT_OFFSET + root_bytes, BOOT_BYTES, root_bytes)
+        image.unlink(missing_ok=True)
+        with image.open("xb") as file:
+            file.truncate(layout.image_bytes)
+        write_partition_table(name, image, root_bytes)
+        write_boot_partition(name, image, boot, epoch=epoch)
+        write_root_partition(name, image, tree, root_bytes, epoch=epoch)
+    finally:
+        run(as_root(["rm", "-rf", tree]), timeout=600)  # an ordinary user can't: others own parts of it
     return layout
+
+
+def unpack_system(archive: Path, tree: Path) -> None:
+    """The root partition's files; kernel and RAM disk lie on the boot partition and are not kept twice."""
+    left_out = ("./dev/*", "./boot/firmware/*", "./boot/vmlinuz-*", "./boot/initrd.img-*")
+    unpack = ["tar", *(f"--exclude={pattern}" for pattern in left_out), "-xpf"]
+    run(as_root([*unpack, archive, "-C", tree]), timeout=600)
 
 
 def root_size(tree: Path) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cardshop.contract.errors import ProgramFailed
 from cardshop.programs import run
 from creator.base.disk import BOOT_OFFSET, ROOT_OFFSET, make_disk, sha256_of
 from creator.base.manifest import BaseManifest, is_current, name_of, recipe_digest
@@ -201,6 +202,17 @@ def test_the_same_system_gives_the_same_bytes(tmp_path: Path) -> None:
     second = disk_in(tmp_path / "second", archive)
 
     assert sha256_of(first) == sha256_of(second)
+
+
+def test_nothing_is_left_of_a_disk_that_could_not_be_made(tmp_path: Path) -> None:
+    archive = tmp_path / "root.tar"
+    archive.write_bytes(b"no archive")
+
+    with pytest.raises(ProgramFailed):
+        disk_in(tmp_path / "disk", archive)
+
+    assert not (tmp_path / "disk/scratch/root").exists()
+    assert not (tmp_path / "disk/base.img").exists()
 
 
 def test_a_missing_tool_is_named_with_what_to_do(tmp_path: Path) -> None:
