@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ftplib import error_perm, error_temp
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.warehouses import (
     RealWarehouse,
     make_image,
     names,
+    real_warehouse,
     same_bytes,
     silent,
     store,
@@ -26,6 +28,11 @@ PART = f"{IMAGE}.part"
 
 
 @pytest.fixture
+def warehouse(tmp_path: Path) -> Iterator[RealWarehouse]:
+    with real_warehouse(tmp_path) as running:
+        yield running
+
+
 def test_an_upload_of_an_image_that_is_kept_sends_nothing_of_it(
     warehouse: RealWarehouse, tmp_path: Path
 ) -> None:
