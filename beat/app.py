@@ -13,7 +13,9 @@ from kombu import Connection
 from pymongo.errors import PyMongoError
 
 from beat.jobs import DEFAULT_SCHEDULES, JOBS
+from cardshop.contract import names
 from cardshop.contract.errors import CardshopError
+from cardshop.control import Control
 from scheduler.store.schedules import Schedule
 from scheduler.store.store import Store
 
@@ -80,12 +82,15 @@ def scheduler_class(store: Store) -> type[ShopScheduler]:
 
 def celery_app(connection: Connection) -> Celery:
     """The Celery app of beat: it publishes, confirmed and persistent, to queues that are declared."""
-    app = Celery("beat", broker=connection.as_uri(include_password=True), set_as_current=False)
+    app = Celery(
+        "beat", broker=connection.as_uri(include_password=True), control=Control, set_as_current=False
+    )
     app.conf.update(
         broker_use_ssl=connection.ssl,
         broker_transport_options={"confirm_publish": True},
         task_serializer="json",
         accept_content=["json"],
+        event_exchange=names.EVENT_EXCHANGE,
         task_create_missing_queues=False,
         task_default_delivery_mode="persistent",
         enable_utc=True,

@@ -95,5 +95,6 @@ class OutboxPublisher(threading.Thread):
             routing_key=line.queue,
             producer=producer,
             mandatory=True,
+            retry=False,  # on a new connection the topology is declared first
             confirm_timeout=CONFIRM_SECONDS,
         )

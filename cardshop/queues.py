@@ -8,8 +8,8 @@ from cardshop.contract import names
 
 TASK_EXCHANGE = Exchange(names.TASK_EXCHANGE, type="direct", durable=True)
 EVENT_EXCHANGE = Exchange(names.EVENT_EXCHANGE, type="topic", durable=True)
-CONTROL_EXCHANGE = Exchange(names.CONTROL_EXCHANGE, type="fanout", durable=False)
-"""As Celery's own control makes it; gone when RabbitMQ restarts, and declared again."""
+CONTROL_EXCHANGE = Exchange(names.CONTROL_EXCHANGE, type="fanout", durable=True)
+"""Requests to stop a task; see :mod:`cardshop.control`."""
 DEAD_LETTER_EXCHANGE = Exchange(names.DEAD_LETTER_EXCHANGE, type="fanout", durable=True)
 
 EVENT_QUEUE = Queue(names.EVENT_QUEUE, EVENT_EXCHANGE, routing_key="#", durable=True)

@@ -1,8 +1,7 @@
 """What differs from Celery's own worker: narrow rights, late truth, claims.
 
 * Events are persistent, carry the contract's version and the broker's user, and go one by one.
-* Nothing is declared but the worker's own mailbox, whose name is new each time: after a lost connection the
-  broker may still hold the old one.
+* Nothing is declared but the worker's own mailbox (:mod:`cardshop.control`).
 * A message that is delivered again to the process that works on it replaces the delivery that was lost.
 * What was canceled is known by the claim, not by a list in this process: a retry has the same task id.
 """
@@ -10,24 +9,26 @@
 from __future__ import annotations
 
 import os
-import secrets
+import time
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from celery import Task
-from celery.app.control import Control as CeleryControl
 from celery.app.events import Events as CeleryEvents
 from celery.events.dispatcher import EventDispatcher
+from celery.exceptions import CPendingDeprecationWarning
 from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.request import Request as CeleryRequest
 from celery.worker.strategy import default as default_strategy
-from kombu import Exchange, Queue
 from kombu.message import Message
-from kombu.pidbox import Mailbox as KombuMailbox
 
 from cardshop.contract.events import EVENT_VERSION, EventType
 from cardshop.worker.stopping import CANCEL_SIGNAL
+
+RECONNECT_SECONDS = 1.0
+"""Pause before the worker connects again."""
 
 
 class Dispatcher(EventDispatcher):  # type: ignore[misc]  # Celery has no types
@@ -63,41 +64,6 @@ class Events(CeleryEvents):  # type: ignore[misc]
     """Names our dispatcher."""
 
     dispatcher_cls = Dispatcher
-
-
-class Mailbox(KombuMailbox):  # type: ignore[misc]
-    """Takes control commands, with no right to declare the exchanges that they come and go by."""
-
-    def get_queue(self, hostname: str) -> Queue:
-        """A new queue that ends with its connection."""
-        return Queue(
-            f"{hostname}.{secrets.token_hex(4)}.{self.exchange.name}",
-            exchange=self.exchange,
-            durable=False,
-            exclusive=True,
-            auto_delete=True,
-        )
-
-    def _get_exchange(self, namespace: str, type: str) -> Exchange:  # noqa: A002 - kombu's name
-        return _undeclared(super()._get_exchange(namespace, type))
-
-    def _publish_reply(
-        self, reply: Any, exchange: str, routing_key: str, ticket: str, channel: Any = None, **options: Any
-    ) -> None:
-        with self.producer_or_acquire(None, channel or self.connection.default_channel) as producer:
-            producer.publish(
-                reply,
-                exchange=exchange,
-                routing_key=routing_key,
-                headers={"ticket": ticket, "clock": self.clock.forward()},
-                **options,
-            )
-
-
-class Control(CeleryControl):  # type: ignore[misc]
-    """Names our mailbox."""
-
-    Mailbox = Mailbox
 
 
 class Request(CeleryRequest):  # type: ignore[misc]
@@ -156,7 +122,7 @@ def strategy(task: ClaimedTask, app: Any, consumer: Any) -> Callable[..., Any]:
 
 
 class Consumer(CeleryConsumer):  # type: ignore[misc]
-    """Celery's, without the step that declares exchanges for delayed messages."""
+    """Celery's, without the step that declares exchanges for delayed messages, and not in a hurry."""
 
     class Blueprint(CeleryConsumer.Blueprint):  # type: ignore[misc]
         """The steps that narrow rights allow."""
@@ -164,6 +130,14 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]
         default_steps: ClassVar[list[str]] = [
             step for step in CeleryConsumer.Blueprint.default_steps if not step.endswith(":DelayedDelivery")
         ]
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Pauses: connecting may work, and something that beat declares may still be missing."""
+        with warnings.catch_warnings():
+            # About a later default of a setting that we set.
+            warnings.simplefilter("ignore", CPendingDeprecationWarning)
+            super().on_connection_error_after_connected(exc)
+        time.sleep(RECONNECT_SECONDS)
 
 
 def _attempt(message: Message) -> int:
@@ -173,8 +147,3 @@ def _attempt(message: Message) -> int:
     wire = kwargs.get("message") if isinstance(kwargs, Mapping) else None
     attempt = wire.get("attempt") if isinstance(wire, Mapping) else None
     return attempt if isinstance(attempt, int) else 0
-
-
-def _undeclared(exchange: Exchange) -> Exchange:
-    exchange.no_declare = True
-    return exchange

@@ -15,7 +15,8 @@ from kombu import Connection, Exchange, Queue
 
 from cardshop import broker
 from cardshop.contract import names
-from cardshop.worker.celery_parts import ClaimedTask, Consumer, Control, Events
+from cardshop.control import Control
+from cardshop.worker.celery_parts import ClaimedTask, Consumer, Events
 from cardshop.worker.child import Child
 from cardshop.worker.job import Job, Watch
 from cardshop.worker.publisher import EventPublisher
@@ -53,16 +54,6 @@ def run_worker(settings: WorkerSettings, job: Job[Any], watch: Watch | None = No
 
     child = Child(settings, job, hostname, connect)
     app = _celery_app(settings, job, child)
-    worker = app.Worker(
-        hostname=hostname,
-        pool_cls="prefork",
-        concurrency=1,  # one task at a time; a child of its own, so that it can be stopped
-        loglevel=settings.log_level.upper(),
-        heartbeat_interval=HEARTBEAT_EVENT_SECONDS,
-        without_gossip=True,
-        without_mingle=True,
-        quiet=True,
-    )
 
     def keep_our_logs(**_: Any) -> None:
         """A receiver keeps Celery from setting up its own."""
@@ -78,6 +69,16 @@ def run_worker(settings: WorkerSettings, job: Job[Any], watch: Watch | None = No
     signals.setup_logging.connect(keep_our_logs, weak=False)
     signals.worker_process_init.connect(start_child, weak=False)
     signals.worker_shutting_down.connect(give_back, weak=False)
+    worker = app.Worker(
+        hostname=hostname,
+        pool_cls="prefork",
+        concurrency=1,  # one task at a time; a child of its own, so that it can be stopped
+        loglevel=settings.log_level.upper(),
+        heartbeat_interval=HEARTBEAT_EVENT_SECONDS,
+        without_gossip=True,
+        without_mingle=True,
+        quiet=True,
+    )
     with _Watching(watch, lambda: EventPublisher(connect, settings.username), hostname):
         worker.start()
     return int(worker.exitcode or 0)
