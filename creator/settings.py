@@ -1,0 +1,21 @@
+"""Settings of the creator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cardshop.settings import setting
+from cardshop.worker import WorkerSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(WorkerSettings):
+    """Read from the environment by ``cardshop.settings.load``."""
+
+    bases: Path = setting("folder of the base images, NAME.img and NAME.json")
+    cache: Path = setting("folder that keeps fetched contents; the creators of a host may share it")
+    work: Path = setting("folder for images in the making, on a file system that has holes")
+    private_mirrors: tuple[str, ...] = setting(
+        "hosts that contents may come from although their addresses are private; comma separated", default=()
+    )

@@ -1,0 +1,50 @@
+"""A create task from its claim to its outcome: the image is built and brought to the warehouse."""
+
+from __future__ import annotations
+
+import time
+
+from cardshop.contract.errors import MessageRejected
+from cardshop.contract.events import ImageBuilt, Phase
+from cardshop.contract.tasks import Claim, CreateTask
+from cardshop.warehouse_client import Warehouse
+from cardshop.worker import Reporter
+from creator.build import build
+from creator.plan import BuiltImage, ImagePlan, Places
+from creator.settings import Settings
+from creator.work_folder import discard
+
+
+def create(settings: Settings, task: CreateTask, claim: Claim, reporter: Reporter) -> ImageBuilt:
+    """Builds the image of ``task`` and uploads it; both go on where an earlier try was cut.
+
+    Raises:
+        CardshopError: what :func:`creator.build.build` and :meth:`Warehouse.upload` raise.
+    """
+    if claim.card_configuration is None:
+        raise MessageRejected("The claim has no card configuration.", field="card_configuration")
+    places = Places(settings.bases, settings.cache, settings.work, frozenset(settings.private_mirrors))
+    built = build(ImagePlan.of(task, claim.card_configuration), places, reporter.progress)
+    reporter.log(f"Image built: {built.mapped_bytes:,} of {built.size_bytes:,} bytes hold data.")
+    upload_seconds = _upload(settings, task.image_digest, built, claim, reporter)
+    discard(settings.work, task.image_digest)
+    reporter.log("Image is in the warehouse.")
+    return ImageBuilt(
+        image_digest=task.image_digest,
+        size_bytes=built.size_bytes,
+        mapped_bytes=built.mapped_bytes,
+        manifest_sha256=built.manifest_sha256,
+        seconds={**built.seconds, Phase.UPLOAD.value: upload_seconds},
+    )
+
+
+def _upload(settings: Settings, digest: str, built: BuiltImage, claim: Claim, reporter: Reporter) -> float:
+    begun = time.monotonic()
+    access = claim.warehouse
+
+    def observe(done: int, total: int) -> None:
+        reporter.progress(Phase.UPLOAD, done, total)
+
+    with Warehouse(access.host, access.port, settings.ca_file, access.token) as warehouse:
+        warehouse.upload(digest, built.image.parent, observe)
+    return round(time.monotonic() - begun, 3)
