@@ -78,6 +78,7 @@ def test_rabbit_refuses_whom_the_scheduler_does_not_know(
         connection.connect()
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
 def test_servers_speak_tls_1_2_or_newer_only(stack: RealStack) -> None:
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.load_verify_locations(stack.ca_file)
