@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cardshop.contract.errors import ProgramFailed
+from cardshop.fit import BOOT_OFFSET
 from cardshop.programs import find, run
 
-BOOT_PARTITION_OFFSET = 8 << 20
 LOADER_ENTRY = "loader/entries/cardshop.conf"
 MEMORY = "1024"
 """MiB: what a Raspberry Pi 3 has."""
@@ -81,7 +81,7 @@ def boot_files(image: Path, folder: Path) -> tuple[Path, Path, str]:
     found = []
     for name in ("vmlinuz", "initrd.img", LOADER_ENTRY):
         target = folder / Path(name).name
-        run(["mcopy", "-i", f"{image}@@{BOOT_PARTITION_OFFSET}", f"::{name}", target], timeout=60)
+        run(["mcopy", "-i", f"{image}@@{BOOT_OFFSET}", f"::{name}", target], timeout=60)
         found.append(target)
     kernel, initrd, entry = found
     for line in entry.read_text().splitlines():

@@ -10,16 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cardshop.contract.errors import ProgramFailed
+from cardshop.fit import ALIGNMENT, BOOT_BYTES, BOOT_OFFSET, MIB
 from cardshop.programs import run
 from creator.base.root_file_system import as_root
 
-MIB = 1 << 20
-BOOT_OFFSET = 8 * MIB
-BOOT_BYTES = 512 * MIB
-"""FAT32 with clusters of 4 KiB needs more than 256 MiB."""
-
 ROOT_OFFSET = BOOT_OFFSET + BOOT_BYTES
-ROOT_STEP = 4 * MIB
 HEADROOM = 200 * MIB
 """Free space of the root file system, for what a card writes in its life."""
 
@@ -84,7 +79,7 @@ def root_size(tree: Path) -> int:
     """Bytes of the root partition: blocks and inodes of the tree, ext4's own share, and the headroom."""
     blocks = int(run(as_root(["du", "-s", "--block-size=1", tree]), timeout=600).text.split()[0])
     needed = blocks + blocks // 20 + 64 * MIB + HEADROOM
-    return -(-needed // ROOT_STEP) * ROOT_STEP
+    return -(-needed // ALIGNMENT) * ALIGNMENT
 
 
 def write_partition_table(name: str, image: Path, root_bytes: int) -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from cardshop.contract.errors import ProgramFailed
+from cardshop.fit import BOOT_OFFSET
 from cardshop.programs import run
-from creator.base.disk import BOOT_OFFSET, ROOT_OFFSET, make_disk, sha256_of
+from creator.base.disk import ROOT_OFFSET, make_disk, sha256_of
 from creator.base.manifest import BaseManifest, is_current, name_of, recipe_digest
 from creator.base.packages import ARCHITECTURES, Packages, packages_for, sources_from
 

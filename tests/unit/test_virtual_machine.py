@@ -1,0 +1,69 @@
+"""The boot runner, where a card doesn't start: it says why, soon, and changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cardshop.contract.errors import ProgramFailed
+from cardshop.fit import BOOT_OFFSET
+from cardshop.programs import run
+from cardshop.virtual_machine import boot, boot_files
+from tests.conftest import missing
+from tests.tiny_base import make_tiny_base
+
+
+def card_in(folder: Path, files: dict[str, bytes]) -> Path:
+    """A card with these files on its boot partition."""
+    card = make_tiny_base(folder) / "cardshop-amd64.img"
+    drive = f"{card}@@{BOOT_OFFSET}"
+    run(["mmd", "-i", drive, "::loader", "::loader/entries"], timeout=30)
+    for name, content in files.items():
+        run(["mcopy", "-o", "-i", drive, "-", f"::{name}"], stdin=content, timeout=30)
+    return card
+
+
+def beginning(card: Path) -> bytes:
+    """The partition table and the start of the boot partition."""
+    with card.open("rb") as file:
+        return file.read(2 * BOOT_OFFSET)
+
+
+def test_kernel_ram_disk_and_options_come_from_the_card(tmp_path: Path) -> None:
+    entry = b"title x\noptions root=LABEL=cardshop-root quiet\nlinux /vmlinuz\n"
+    files = {"vmlinuz": b"kernel", "initrd.img": b"disk", "loader/entries/cardshop.conf": entry}
+    card = card_in(tmp_path / "card", files)
+
+    kernel, initrd, options = boot_files(card, tmp_path)
+
+    assert kernel.read_bytes() == b"kernel"
+    assert initrd.read_bytes() == b"disk"
+    assert options == "root=LABEL=cardshop-root quiet"
+
+
+def test_a_card_without_a_kernel_is_refused(tmp_path: Path) -> None:
+    card = card_in(tmp_path / "card", {})
+
+    with pytest.raises(ProgramFailed), boot(card, http_port=1, serial_log=tmp_path / "log", timeout=30):
+        pass
+
+
+def test_a_kernel_that_does_not_start_ends_the_wait_with_what_qemu_said(tmp_path: Path) -> None:
+    if shutil.which("qemu-system-x86_64") is None:
+        missing("qemu-system-x86")
+    entry = b"options root=LABEL=cardshop-root\n"
+    files = {"vmlinuz": b"no kernel", "initrd.img": b"", "loader/entries/cardshop.conf": entry}
+    card = card_in(tmp_path / "card", files)
+    before = beginning(card)
+
+    with (
+        pytest.raises(ProgramFailed) as told,
+        boot(card, http_port=1, serial_log=tmp_path / "log", timeout=60),
+    ):
+        pass
+
+    assert "QEMU ended" in told.value.sentence
+    assert "kernel" in told.value.hint
+    assert beginning(card) == before
