@@ -22,6 +22,9 @@ log = structlog.get_logger(__name__)
 PAUSE_SECONDS = 1.0
 """Time between two tries while RabbitMQ or the database doesn't answer."""
 
+LISTEN_SECONDS = 0.01
+"""Time for reading what came in; nothing is asked for, so nothing is waited for."""
+
 CONFIRM_SECONDS = 10.0
 """Longest wait for the broker's confirm."""
 
@@ -65,7 +68,7 @@ class OutboxPublisher(threading.Thread):
         producer = connection.Producer()
         while not self._stopped.is_set():
             self._declare_new_queues(connection)
-            connection.heartbeat_check()
+            _listen(connection)
             while line := self._store.outbox.lease(self._id):
                 try:
                     self._send(producer, connection, line)
@@ -95,6 +98,15 @@ class OutboxPublisher(threading.Thread):
             routing_key=line.queue,
             producer=producer,
             mandatory=True,
+            declare=[],  # by topology, and not Celery's default queue
             retry=False,  # on a new connection the topology is declared first
             confirm_timeout=CONFIRM_SECONDS,
         )
+
+
+def _listen(connection: Connection) -> None:
+    """Takes in what the broker sent: that it lives, or that it closes the connection."""
+    try:
+        connection.drain_events(timeout=LISTEN_SECONDS)
+    except TimeoutError:
+        connection.heartbeat_check()
