@@ -1,0 +1,190 @@
+"""Writes an image to an open card and proves it by reading it back from the card.
+
+The order of things makes an unfinished card useless rather than dangerous: the place of the image's head
+(partition table and boot code) gets a mark first, then all the rest is written and read back, the head comes
+last. A card that wraps at less than the size it tells would have overwritten the mark by then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import mmap
+import os
+from collections.abc import Callable, Iterable
+from typing import BinaryIO
+
+from cardshop.contract.errors import CardFailed, CardRefused, CardshopError, ImageDamaged
+from cardshop.image_format import BLOCK_BYTES, Chunk, Manifest
+from writer.guard import READ_ONLY_HINT, OpenCard, taken_out
+
+HEAD_BYTES = 1024 * 1024
+"""Chunks that begin below this are the head: without it nothing boots, nothing mounts."""
+
+SECTOR_BYTES = 512
+
+Observe = Callable[[int, int], None]
+"""Called with (done, total) bytes after each piece."""
+
+_READ_ONLY = (errno.EROFS, errno.EPERM, errno.EACCES)
+_GONE = (errno.ENODEV, errno.ENXIO, errno.ENOMEDIUM)
+
+
+class CardImage:
+    """One image on its way to one card. Call the steps in their order; any other way it never looks finished.
+
+    Args:
+        card: open, checked by the guard.
+        manifest: of the image.
+        image: the image file, open for reading.
+
+    Raises:
+        ImageDamaged: the image's pieces can't be written in whole blocks.
+    """
+
+    def __init__(self, card: OpenCard, manifest: Manifest, image: BinaryIO) -> None:
+        if any(chunk.length % BLOCK_BYTES for chunk in manifest.chunks) or not manifest.chunks:
+            raise ImageDamaged(f"The image {manifest.digest} has no whole blocks.")
+        self._card = card
+        self._serial = card.inserted.card.serial
+        self._manifest = manifest
+        self._image = image
+        self._head = [chunk for chunk in manifest.chunks if chunk.offset < HEAD_BYTES]
+        self._rest = manifest.chunks[len(self._head) :]
+        self._mark_bytes = min(max(HEAD_BYTES, *(chunk.end for chunk in self._head), 0), manifest.bytes)
+        # Direct I/O wants memory at page boundaries, which an anonymous map has.
+        self._memory = mmap.mmap(-1, max(chunk.length for chunk in manifest.chunks))
+        self._buffer = memoryview(self._memory)
+
+    def write(self, observe: Observe) -> None:
+        """Marks the card as unfinished, and writes all but the head.
+
+        Raises:
+            CardRefused: the card is read-only.
+            CardFailed: it doesn't take the bytes.
+            ImageDamaged: the image file is not what its manifest says.
+        """
+        self._write_mark()
+        self._write_chunks(self._rest, observe)
+        self._flush()
+
+    def read_back(self, observe: Observe) -> None:
+        """Proves what was written, then writes and proves the head: now the card is good.
+
+        Raises:
+            As :meth:`write`. CardFailed: the card gives other bytes back.
+        """
+        verified = self._read_chunks(self._rest, 0, observe)
+        self._check_mark()
+        try:
+            self._write_chunks(self._head, lambda _done, _total: None)
+            self._flush()
+            self._read_chunks(self._head, verified, observe)
+        except BaseException:
+            # Stopped or failed with a head on it: take it off again, if the card still can.
+            with contextlib.suppress(CardshopError):
+                self._write_mark()
+            raise
+
+    def verify(self, observe: Observe) -> None:
+        """Proves every mapped byte, and writes nothing. Raises CardFailed."""
+        self._flush()
+        self._read_chunks(self._manifest.chunks, 0, observe)
+
+    def _write_chunks(self, chunks: Iterable[Chunk], observe: Observe) -> None:
+        total = self._manifest.mapped_bytes - sum(chunk.length for chunk in self._head)
+        done = 0
+        for chunk in chunks:
+            data = self._buffer[: chunk.length]
+            self._load(data, chunk)
+            self._card.check_there()
+            self._card.check_writable()
+            self._put(data, chunk.offset)
+            done += chunk.length
+            observe(done, total)
+
+    def _read_chunks(self, chunks: Iterable[Chunk], done: int, observe: Observe) -> int:
+        for chunk in chunks:
+            data = self._buffer[: chunk.length]
+            self._card.check_there()
+            self._get(data, chunk.offset)
+            if hashlib.sha256(data).hexdigest() != chunk.sha256:
+                raise CardFailed(
+                    f"The card {self._serial} gives back other bytes than were written, "
+                    f"between byte {chunk.offset} and {chunk.end}.",
+                    hint="Throw the card away and put in another.",
+                )
+            done += chunk.length
+            observe(done, self._manifest.mapped_bytes)
+        return done
+
+    def _load(self, data: memoryview, chunk: Chunk) -> None:
+        """Reads a chunk of the image file, and checks it: a fault of the disk is not the card's."""
+        try:
+            got = os.preadv(self._image.fileno(), [data], chunk.offset)
+        except OSError:
+            got = 0
+        if got != chunk.length or hashlib.sha256(data).hexdigest() != chunk.sha256:
+            raise ImageDamaged(
+                f"The downloaded image {self._manifest.digest} is damaged at byte {chunk.offset}.",
+                hint="Try again: it is downloaded anew.",
+            )
+
+    def _write_mark(self) -> None:
+        for offset in range(0, self._mark_bytes, BLOCK_BYTES):
+            data = self._buffer[:BLOCK_BYTES]
+            data[:] = self._mark(offset)
+            self._put(data, offset)
+
+    def _check_mark(self) -> None:
+        for offset in range(0, self._mark_bytes, BLOCK_BYTES):
+            data = self._buffer[:BLOCK_BYTES]
+            self._get(data, offset)
+            if data != self._mark(offset):
+                raise CardFailed(
+                    f"The card {self._serial} wrote over its own beginning, at byte {offset}.",
+                    hint="It holds less than it says: a counterfeit. Put in another.",
+                )
+
+    def _mark(self, offset: int) -> bytes:
+        line = f"Cardshop: this card is not finished. Image {self._manifest.digest}, byte {offset}.\n"
+        return line.encode().ljust(BLOCK_BYTES, b"\0")
+
+    def _put(self, data: memoryview, offset: int) -> None:
+        while data:
+            try:
+                count = os.pwrite(self._card.descriptor, data, offset)
+            except OSError as error:
+                raise self._failed("take", offset, error) from error
+            data, offset = data[count:], offset + count
+
+    def _get(self, data: memoryview, offset: int) -> None:
+        while data:
+            try:
+                count = os.preadv(self._card.descriptor, [data], offset)
+            except OSError as error:
+                raise self._failed("give back", offset, error) from error
+            if count == 0:
+                raise CardFailed(f"The card {self._serial} ends at byte {offset}.", hint="Put in another.")
+            data, offset = data[count:], offset + count
+
+    def _flush(self) -> None:
+        try:
+            self._card.flush()
+        except OSError as error:
+            raise CardFailed(
+                f"The card {self._serial} did not keep what was written: {os.strerror(error.errno or 0)}.",
+                hint="Throw the card away and put in another.",
+            ) from error
+
+    def _failed(self, verb: str, offset: int, error: OSError) -> CardFailed | CardRefused:
+        if error.errno in _GONE:
+            return taken_out(self._card.inserted)
+        if error.errno in _READ_ONLY:
+            return CardRefused(f"The card {self._serial} became read-only.", hint=READ_ONLY_HINT)
+        return CardFailed(
+            f"The card {self._serial} does not {verb} the bytes at {offset} (sector "
+            f"{offset // SECTOR_BYTES}): {os.strerror(error.errno or 0)}.",
+            hint="Throw the card away and put in another.",
+        )

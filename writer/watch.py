@@ -1,0 +1,63 @@
+"""Watches the slot, between tasks too: tells when a card comes or goes, and forgets what was taken out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from cardshop.contract.errors import CardRefused
+from cardshop.contract.events import Card
+from cardshop.worker import Slots
+from writer.ledger import Ledger
+from writer.slots import LOOK_SECONDS, Slot
+
+LOOKS_UNTIL_GONE = 4
+"""Looks at an empty slot before its card counts as taken out: a reader that resets loses it for a moment."""
+
+log = structlog.get_logger(__name__)
+
+
+class SlotWatch:
+    """Follows one slot.
+
+    Args:
+        slot: which.
+        ledger: of the slot's card.
+        tell: told of each change, and of the first look: the slot's name, its card.
+    """
+
+    def __init__(self, slot: Slot, ledger: Ledger, tell: Callable[[str, Card | None], None]) -> None:
+        self._slot = slot
+        self._ledger = ledger
+        self._tell = tell
+        self._told: tuple[Card | None] | None = None
+        self._empty_looks = 0
+
+    def look(self) -> None:
+        """One look at the slot."""
+        card = self._card()
+        self._empty_looks = 0 if card else self._empty_looks + 1
+        if card or self._empty_looks >= LOOKS_UNTIL_GONE:
+            self._ledger.forget_all_but(card)
+        if self._told != (card,):
+            log.info("slot changed", slot=self._slot.name, card=card.serial if card else None)
+            self._tell(self._slot.name, card)
+            self._told = (card,)
+
+    def _card(self) -> Card | None:
+        try:
+            inserted = self._slot.inserted()
+        except CardRefused:
+            return None  # a task that needs the slot tells why
+        return inserted.card if inserted else None
+
+
+def watch(slot: Slot, ledger: Ledger, slots: Slots, stop: threading.Event) -> None:
+    """Follows the slot until ``stop`` is set."""
+    watching = SlotWatch(slot, ledger, slots.slot_changed)
+    while True:
+        watching.look()
+        if stop.wait(LOOK_SECONDS):
+            return
