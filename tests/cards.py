@@ -1,0 +1,127 @@
+"""Images, virtual cards and loop devices for the writer's tests."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from cardshop.contract.events import Phase
+from cardshop.contract.tasks import BaseReference, Claim, WarehouseAccess, WriteTask
+from cardshop.image_format import BlockMap, Chunk, Manifest
+from cardshop.programs import run
+
+MIB = 1024 * 1024
+IMAGE_BYTES = 32 * MIB
+CARD_BYTES = 40 * MIB
+DIGEST = "d1" * 32
+
+
+def make_image(folder: Path, digest: str = DIGEST, seed: int = 1, size: int = IMAGE_BYTES) -> Manifest:
+    """Writes ``<digest>.img``, ``.json`` and ``.bmap``: a head and pieces with holes between them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    source = random.Random(seed)
+    pieces = [(0, 4 * MIB), (4 * MIB, 64 * 1024), (8 * MIB, 4 * MIB), (20 * MIB, 4096), (size - MIB, MIB)]
+    chunks = []
+    with (folder / f"{digest}.img").open("wb") as image:
+        image.truncate(size)
+        for offset, length in pieces:
+            data = source.randbytes(length)
+            os.pwrite(image.fileno(), data, offset)
+            chunks.append(Chunk(offset, length, hashlib.sha256(data).hexdigest()))
+    manifest = Manifest(
+        digest=digest,
+        bytes=size,
+        mapped_bytes=sum(chunk.length for chunk in chunks),
+        chunks=tuple(chunks),
+        contents=(),
+        base=BaseReference("tiny", "0" * 64),
+    )
+    manifest.to_file(folder / f"{digest}.json")
+    BlockMap(size, manifest.chunks).to_file(folder / f"{digest}.bmap")
+    return manifest
+
+
+def insert_card(slot: Path, serial: str = "card-1", size: int = CARD_BYTES, fill: bytes = b"\xff") -> Path:
+    """Puts a used card, full of ``fill``, into a virtual slot."""
+    slot.mkdir(parents=True, exist_ok=True)
+    path = slot / serial
+    part = slot / f".{serial}"
+    part.write_bytes(fill * size)
+    part.rename(path)
+    return path
+
+
+def wrong_pieces(card: Path, manifest: Manifest) -> list[int]:
+    """Offsets of the pieces that a card does not hold: read here without any of the writer's code."""
+    with card.open("rb") as stream:
+        content = stream.read()
+    return [
+        chunk.offset
+        for chunk in manifest.chunks
+        if hashlib.sha256(content[chunk.offset : chunk.end]).hexdigest() != chunk.sha256
+    ]
+
+
+def looks_bootable(card: Path) -> bool:
+    """Whether firmware would try to boot from it: the signature of a partition table is there."""
+    with card.open("rb") as stream:
+        return stream.read(512)[510:] == b"\x55\xaa"
+
+
+def write_task(
+    task_id: str = "task-1", *, attempt: int = 1, unit: int = 1, digest: str = DIGEST, size: int = IMAGE_BYTES
+) -> WriteTask:
+    """A task for one of two cards."""
+    return WriteTask(task_id, attempt, "order-1", unit, 2, digest, size, "8 GB")
+
+
+def claim_of(task: WriteTask, port: int = 1, token: str = "none") -> Claim:
+    """A claim; nothing listens at port 1."""
+    access = WarehouseAccess("127.0.0.1", port, token, "2030-01-01T00:00:00Z")
+    return Claim(task.task_id, task.attempt, 1, access)
+
+
+@dataclass
+class Listener:
+    """Hears what the work tells."""
+
+    cancelled: bool = False
+    told: list[tuple[str, int, int]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    waits: list[str] = field(default_factory=list)
+
+    def progress(self, phase: Phase, done: int, total: int, unit: str = "bytes") -> None:
+        self.told.append((phase.value, done, total))
+
+    def log(self, *lines: str) -> None:
+        self.lines.extend(lines)
+
+    def waiting(self, slot: str, why: str) -> None:
+        self.waits.append(why)
+
+
+def need_loop_devices() -> None:
+    """Skips a test where there are none; where tests must not be skipped, root without them fails."""
+    if os.geteuid() != 0:
+        pytest.skip("loop devices need root")
+    if not Path("/dev/loop-control").exists():
+        if os.environ.get("CI") == "true":
+            pytest.fail("root without loop devices")
+        pytest.skip("no loop devices here")
+
+
+@contextmanager
+def loop_device(file: Path, *options: str) -> Iterator[Path]:
+    """A loop device over ``file``."""
+    device = Path(run(["losetup", "--find", "--show", *options, file], timeout=20).text.strip())
+    try:
+        yield device
+    finally:
+        run(["losetup", "--detach", device], timeout=20)
