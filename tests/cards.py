@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,12 +21,13 @@ MIB = 1024 * 1024
 IMAGE_BYTES = 32 * MIB
 CARD_BYTES = 40 * MIB
 DIGEST = "d1" * 32
+NO_WAREHOUSE = WarehouseAccess("127.0.0.1", 1, "none", "2030-01-01T00:00:00Z")
 
 
 def make_image(folder: Path, digest: str = DIGEST, seed: int = 1, size: int = IMAGE_BYTES) -> Manifest:
     """Writes ``<digest>.img``, ``.json`` and ``.bmap``: a head and pieces with holes between them."""
     folder.mkdir(parents=True, exist_ok=True)
-    source = random.Random(seed)
+    source = random.Random(seed)  # noqa: S311 - test data
     pieces = [(0, 4 * MIB), (4 * MIB, 64 * 1024), (8 * MIB, 4 * MIB), (20 * MIB, 4096), (size - MIB, MIB)]
     chunks = []
     with (folder / f"{digest}.img").open("wb") as image:
@@ -82,9 +83,8 @@ def write_task(
     return WriteTask(task_id, attempt, "order-1", unit, 2, digest, size, "8 GB")
 
 
-def claim_of(task: WriteTask, port: int = 1, token: str = "none") -> Claim:
-    """A claim; nothing listens at port 1."""
-    access = WarehouseAccess("127.0.0.1", port, token, "2030-01-01T00:00:00Z")
+def claim_of(task: WriteTask, access: WarehouseAccess = NO_WAREHOUSE) -> Claim:
+    """A claim, with the way to a warehouse or to nothing."""
     return Claim(task.task_id, task.attempt, 1, access)
 
 
@@ -94,16 +94,18 @@ class Listener:
 
     cancelled: bool = False
     told: list[tuple[str, int, int]] = field(default_factory=list)
+    on_progress: Callable[[Phase, int, int], None] = lambda _phase, _done, _total: None
     lines: list[str] = field(default_factory=list)
     waits: list[str] = field(default_factory=list)
 
-    def progress(self, phase: Phase, done: int, total: int, unit: str = "bytes") -> None:
+    def progress(self, phase: Phase, done: int, total: int, unit: str = "bytes") -> None:  # noqa: ARG002
         self.told.append((phase.value, done, total))
+        self.on_progress(phase, done, total)
 
     def log(self, *lines: str) -> None:
         self.lines.extend(lines)
 
-    def waiting(self, slot: str, why: str) -> None:
+    def waiting(self, slot: str, why: str) -> None:  # noqa: ARG002
         self.waits.append(why)
 
 

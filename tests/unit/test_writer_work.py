@@ -10,7 +10,7 @@ import certifi
 import pytest
 
 from cardshop.contract.errors import CardFailed, CardRefused, ImageDamaged
-from cardshop.contract.events import Card, Phase
+from cardshop.contract.events import Card, CardWritten, Phase
 from tests.cards import (
     CARD_BYTES,
     DIGEST,
@@ -48,7 +48,7 @@ class Bench:
             pause=lambda _seconds: self.while_waiting(),
         )
 
-    def write(self, task_id: str = "task-1", attempt: int = 1):  # type: ignore[no-untyped-def]
+    def write(self, task_id: str = "task-1", attempt: int = 1) -> CardWritten:
         task = write_task(task_id, attempt=attempt)
         return write_card(self.place, task, claim_of(task), self.listener)
 
@@ -91,15 +91,15 @@ def test_bytes_outside_of_the_map_are_left_alone(bench: Bench) -> None:
 @pytest.mark.parametrize("offset", [0, 8 * MIB + 5, 20 * MIB + 4095, IMAGE_BYTES - 1])
 def test_a_bit_flipped_behind_the_writers_back_is_found(bench: Bench, offset: int) -> None:
     card = insert_card(bench.slot)
-    flipped = []
+    flipped: list[int] = []
 
-    def flip(phase: Phase, done: int, total: int, unit: str = "bytes") -> None:
+    def flip(phase: Phase, done: int, total: int) -> None:
         # The first piece that is read back is at 4 MiB, the head is written after all others.
         if phase == Phase.READ_BACK and not flipped and (offset >= MIB or done == total - 4 * MIB):
             flipped.append(offset)
             _flip_bit(card, offset)
 
-    bench.listener.progress = flip  # type: ignore[method-assign]
+    bench.listener.on_progress = flip
 
     with pytest.raises(CardFailed) as caught:
         bench.write()
@@ -110,7 +110,7 @@ def test_a_bit_flipped_behind_the_writers_back_is_found(bench: Bench, offset: in
 
 def test_a_failed_card_is_not_used_by_the_next_try(bench: Bench) -> None:
     bad = insert_card(bench.slot)
-    bench.listener.progress = _once(Phase.READ_BACK, lambda: _flip_bit(bad, 9 * MIB))  # type: ignore[method-assign]
+    bench.listener.on_progress = _once(Phase.READ_BACK, lambda: _flip_bit(bad, 9 * MIB))
     with pytest.raises(CardFailed):
         bench.write()
 
@@ -200,7 +200,7 @@ def test_a_read_only_card_is_refused_untouched_and_usable_after_its_switch_moved
 
 def test_a_card_that_turns_read_only_in_the_middle_does_not_look_finished(bench: Bench) -> None:
     card = insert_card(bench.slot)
-    bench.listener.progress = _once(Phase.WRITE, lambda: card.chmod(0o444))  # type: ignore[method-assign]
+    bench.listener.on_progress = _once(Phase.WRITE, lambda: card.chmod(0o444))
 
     with pytest.raises(CardRefused, match="became read-only"):
         bench.write()
@@ -211,7 +211,7 @@ def test_a_card_that_turns_read_only_in_the_middle_does_not_look_finished(bench:
 def test_a_card_that_is_taken_out_in_the_middle_is_never_reported(bench: Bench) -> None:
     card = insert_card(bench.slot)
     taken = bench.slot.parent / "taken"
-    bench.listener.progress = _once(Phase.WRITE, lambda: card.rename(taken))  # type: ignore[method-assign]
+    bench.listener.on_progress = _once(Phase.WRITE, lambda: card.rename(taken))
 
     with pytest.raises(CardRefused, match="taken out"):
         bench.write()
@@ -226,11 +226,11 @@ def test_stopping_takes_the_head_off_again(bench: Bench) -> None:
     class Stopped(BaseException):
         pass
 
-    def stop_at_the_end(phase: Phase, done: int, of: int, unit: str = "bytes") -> None:
+    def stop_at_the_end(phase: Phase, done: int, of: int) -> None:
         if (phase, done) == (Phase.READ_BACK, total):
             raise Stopped
 
-    bench.listener.progress = stop_at_the_end  # type: ignore[method-assign]
+    bench.listener.on_progress = stop_at_the_end
 
     with pytest.raises(Stopped):
         bench.write()
@@ -257,10 +257,10 @@ def _flip_bit(path: Path, offset: int) -> None:
         os.fsync(stream.fileno())
 
 
-def _once(phase: Phase, act: Callable[[], object]) -> Callable[..., None]:
-    acted = []
+def _once(phase: Phase, act: Callable[[], object]) -> Callable[[Phase, int, int], None]:
+    acted: list[Phase] = []
 
-    def progress(now: Phase, done: int, total: int, unit: str = "bytes") -> None:
+    def progress(now: Phase, done: int, total: int) -> None:
         if now == phase and not acted:
             acted.append(now)
             act()
