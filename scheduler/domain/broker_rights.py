@@ -29,8 +29,6 @@ def may_use_resource(
     if vhost != names.VHOST:
         return False
     match role:
-        case Role.ADMIN:
-            return True
         case Role.CREATOR:
             return _worker_may(username, names.CREATE_QUEUE, resource, name, permission)
         case Role.WRITER:
