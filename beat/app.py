@@ -10,12 +10,12 @@ from celery import Celery
 from celery.beat import ScheduleEntry, Scheduler
 from celery.schedules import schedule as interval
 from kombu import Connection
-from pymongo.errors import PyMongoError
 
 from beat.jobs import DEFAULT_SCHEDULES, JOBS
 from cardshop.contract import names
 from cardshop.contract.errors import CardshopError
 from cardshop.control import Control
+from scheduler.store.database import DatabaseError
 from scheduler.store.schedules import Schedule
 from scheduler.store.store import Store
 
@@ -45,7 +45,7 @@ class ShopScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
         try:
             self._read()
             return float(super().tick(*args, **kwargs))
-        except PyMongoError as error:
+        except DatabaseError as error:
             log.warning("the database does not answer", error=type(error).__name__)
             return 1.0
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 import structlog
 from celery import Celery
 from kombu import Connection, Producer
-from pymongo.errors import PyMongoError
 
 from beat import topology
 from cardshop.contract import names
 from scheduler.shop.writers import writer_names
+from scheduler.store.database import DatabaseError
 from scheduler.store.outbox import LineKind, OutboxLine
 from scheduler.store.store import Store
 
@@ -57,7 +57,7 @@ class OutboxPublisher(threading.Thread):
                 with self._connect() as connection:
                     self._declared = None
                     self._publish_until_stopped(connection)
-            except PyMongoError as error:
+            except DatabaseError as error:
                 log.warning("the database does not answer", error=type(error).__name__)
                 self._stopped.wait(PAUSE_SECONDS)
             except Exception as error:  # noqa: BLE001 - whatever it was, an unsent line must be tried again

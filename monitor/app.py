@@ -10,13 +10,13 @@ import structlog
 from kombu import Connection, Consumer
 from kombu.message import Message
 from kombu.mixins import ConsumerMixin
-from pymongo.errors import PyMongoError
 
 from cardshop import queues
 from cardshop.contract.errors import MessageRejected, NotFound
 from cardshop.contract.events import Event
 from cardshop.contract.names import DEAD_LETTER_QUEUE, EVENT_QUEUE
 from scheduler.shop.tasks import fold_event
+from scheduler.store.database import DatabaseError
 from scheduler.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -71,7 +71,7 @@ class Monitor(ConsumerMixin):  # type: ignore[misc]  # kombu has no types
         while not self.should_stop:
             try:
                 work()
-            except PyMongoError as error:
+            except DatabaseError as error:
                 log.warning("the database does not answer", error=type(error).__name__)
                 self._pause(DATABASE_PAUSE_SECONDS)
             else:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pymongo.errors import PyMongoError
-
 from scheduler.api.operations import Resource, operation
 from scheduler.api.schemas import Moment, Told
+from scheduler.store.database import DatabaseError
 
 
 class Health(Told):
@@ -27,6 +26,6 @@ class HealthItem(Resource):
         """Open to everyone, for watchdogs."""
         try:
             work = self.services.store.health.every()
-        except PyMongoError:
+        except DatabaseError:
             return Health(status="degraded", mongo=False, work={}, last_event_folded_at=None)
         return Health(status="ok", mongo=True, work=work, last_event_folded_at=work.get("event-folded"))

@@ -7,7 +7,6 @@ from typing import Any
 import structlog
 from flask import Response, json
 from pydantic import ValidationError
-from pymongo.errors import PyMongoError
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
@@ -18,6 +17,7 @@ from cardshop.contract.errors import (
     TooManyRequests,
     Unavailable,
 )
+from scheduler.store.database import DatabaseError
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +65,7 @@ def invalid_input(error: ValidationError) -> InvalidInput:
 
 
 def _as_ours(error: Exception) -> CardshopError:
-    if isinstance(error, PyMongoError):
+    if isinstance(error, DatabaseError):
         log.error("the database failed", error=type(error).__name__, detail=str(error)[:300])
         return Unavailable("The database does not answer.", hint="Try again.")
     log.error("a request failed", exc_info=error)

@@ -12,6 +12,7 @@ from pymongo import MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.database import Database
+from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
@@ -23,6 +24,8 @@ SERVER_SELECTION_MILLISECONDS = 5000
 Document = dict[str, Any]
 Session = ClientSession | None
 Clock = Callable[[], datetime]
+DatabaseError = PyMongoError
+"""What any call on the store may raise while MongoDB is away or broken."""
 
 T = TypeVar("T")
 
@@ -81,6 +84,7 @@ __all__ = [
     "Clock",
     "Collection",
     "Database",
+    "DatabaseError",
     "Document",
     "Session",
     "connect",
