@@ -28,7 +28,7 @@ def main() -> int:
     except CardshopError as error:
         console.print(error.sentence, style="bold red", markup=False)
         if error.hint:
-            console.print(error.hint, markup=False)
+            console.print(error.hint, markup=False, soft_wrap=True)
         return error.exit_status
     return 0
 
