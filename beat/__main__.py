@@ -13,6 +13,7 @@ from celery.beat import Service
 from kombu import Connection
 
 from beat.app import celery_app, scheduler_class
+from beat.jobs import jobs
 from beat.outbox import OutboxPublisher
 from beat.settings import Settings
 from cardshop import broker, logs
@@ -53,7 +54,8 @@ def main() -> int:
     stopped = threading.Event()
     publisher = OutboxPublisher(app, connect_broker, store, stopped)
     publisher.start()
-    Service(app, scheduler_cls=scheduler_class(store)).start()
+    runnable = jobs(frozenset(settings.private_mirrors))
+    Service(app, scheduler_cls=scheduler_class(store, runnable)).start()
     stopped.set()
     publisher.join(CLOSE_SECONDS)
     log.info("stopped")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import structlog
@@ -11,7 +12,7 @@ from celery.beat import ScheduleEntry, Scheduler
 from celery.schedules import schedule as interval
 from kombu import Connection
 
-from beat.jobs import DEFAULT_SCHEDULES, JOBS
+from beat.jobs import DEFAULT_SCHEDULES, Job
 from cardshop.contract import names
 from cardshop.contract.errors import CardshopError
 from cardshop.control import Control
@@ -21,6 +22,8 @@ from scheduler.store.store import Store
 
 log = structlog.get_logger(__name__)
 
+NEVER = datetime.fromtimestamp(0, UTC)
+
 RELOAD_SECONDS = 5
 """Longest sleep of the clock; changed schedules are seen after it."""
 
@@ -29,6 +32,7 @@ class ShopScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
     """Runs due schedules through the shop; :func:`scheduler_class` makes it with its store."""
 
     store: ClassVar[Store]
+    jobs: ClassVar[Mapping[str, Job]]
     max_interval = RELOAD_SECONDS
 
     @property
@@ -55,7 +59,7 @@ class ShopScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
         if not self.store.schedules.begin(schedule):
             return
         try:
-            result = JOBS[schedule.job](self.store)
+            result = self.jobs[schedule.job](self.store)
         except CardshopError as error:
             result = f"{error.sentence} {error.hint}".strip()
             log.error("schedule failed", schedule=schedule.name, error=result)
@@ -72,12 +76,14 @@ class ShopScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
             "task": schedule.job,
             "schedule": interval(timedelta(seconds=schedule.every_seconds), app=self.app),
             "kwargs": {"schedule": schedule},
+            # Without it an entry would begin to count anew with each start of beat.
+            "last_run_at": schedule.last_run or NEVER,
         }
 
 
-def scheduler_class(store: Store) -> type[ShopScheduler]:
-    """The scheduler over ``store``, as Celery's beat takes it."""
-    return type("StoredScheduler", (ShopScheduler,), {"store": store})
+def scheduler_class(store: Store, jobs: Mapping[str, Job]) -> type[ShopScheduler]:
+    """The scheduler over ``store`` and what it can run, as Celery's beat takes it."""
+    return type("StoredScheduler", (ShopScheduler,), {"store": store, "jobs": jobs})
 
 
 def celery_app(connection: Connection) -> Celery:

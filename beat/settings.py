@@ -18,4 +18,8 @@ class Settings:
     username: str = setting("beat's account at the scheduler")
     password: str = setting("its password; better CARDSHOP_PASSWORD_FILE", secret=True)
     ca_file: Path = setting("PEM file of the private CA")
+    private_mirrors: tuple[str, ...] = setting(
+        "hosts that catalogues may be read from though their addresses are private; comma separated",
+        default=(),
+    )
     log_level: str = setting("DEBUG, INFO, WARNING or ERROR", default="INFO")
