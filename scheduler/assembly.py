@@ -25,7 +25,7 @@ PAUSE_SECONDS = 1
 
 def assemble(settings: ShopSettings) -> Services:
     """The parts behind the API; nothing is sent to the database yet."""
-    return _services(Store(connect(settings.mongo_uri)), settings)
+    return services_over(Store(connect(settings.mongo_uri)), settings)
 
 
 def prepare(settings: ShopSettings) -> None:
@@ -38,7 +38,7 @@ def prepare(settings: ShopSettings) -> None:
     """
     database = connect(settings.mongo_uri)
     try:
-        services = _services(Store(database), settings)
+        services = services_over(Store(database), settings)
         wait_for_database(services.store)
         services.store.prepare()
         services.signing.ensure_key()
@@ -67,7 +67,8 @@ def wait_for_database(store: Store) -> None:
     log.info("the database answers")
 
 
-def _services(store: Store, settings: ShopSettings) -> Services:
+def services_over(store: Store, settings: ShopSettings) -> Services:
+    """The parts behind the API over a store."""
     seal = Seal(settings.secret_key)
     signing = Signing(store.keys, seal, store.clock)
     accounts = Accounts(store.users, store.tokens, signing, store.clock)

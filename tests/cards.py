@@ -21,6 +21,7 @@ MIB = 1024 * 1024
 IMAGE_BYTES = 32 * MIB
 CARD_BYTES = 40 * MIB
 DIGEST = "d1" * 32
+BOOT_SIGNATURE = b"\x55\xaa"
 NO_WAREHOUSE = WarehouseAccess("127.0.0.1", 1, "none", "2030-01-01T00:00:00Z")
 
 
@@ -34,6 +35,8 @@ def make_image(folder: Path, digest: str = DIGEST, seed: int = 1, size: int = IM
         image.truncate(size)
         for offset, length in pieces:
             data = source.randbytes(length)
+            if offset == 0:
+                data = data[:510] + BOOT_SIGNATURE + data[512:]
             os.pwrite(image.fileno(), data, offset)
             chunks.append(Chunk(offset, length, hashlib.sha256(data).hexdigest()))
     manifest = Manifest(
@@ -50,11 +53,11 @@ def make_image(folder: Path, digest: str = DIGEST, seed: int = 1, size: int = IM
 
 
 def insert_card(slot: Path, serial: str = "card-1", size: int = CARD_BYTES, fill: bytes = b"\xff") -> Path:
-    """Puts a used card, full of ``fill``, into a virtual slot."""
+    """Puts a used card into a virtual slot: full of ``fill``, with the boot signature of its old content."""
     slot.mkdir(parents=True, exist_ok=True)
     path = slot / serial
     part = slot / f".{serial}"
-    part.write_bytes(fill * size)
+    part.write_bytes(fill * 510 + BOOT_SIGNATURE + fill * (size - 512))
     part.rename(path)
     return path
 
@@ -73,7 +76,7 @@ def wrong_pieces(card: Path, manifest: Manifest) -> list[int]:
 def looks_bootable(card: Path) -> bool:
     """Whether firmware would try to boot from it: the signature of a partition table is there."""
     with card.open("rb") as stream:
-        return stream.read(512)[510:] == b"\x55\xaa"
+        return stream.read(512)[510:] == BOOT_SIGNATURE
 
 
 def write_task(

@@ -105,10 +105,10 @@ def phases(order: dict[str, Any]) -> list[Phase]:
     """What the workers did for the order, as they told it with their outcomes."""
     rows: list[Phase] = []
     for task in order["tasks"]:
-        seconds = (task["outcome"] or {}).get("seconds") or {}
-        rows += [
-            Phase(f"{_name(task)}: {phase}", took, _moved_bytes(task)) for phase, took in seconds.items()
-        ]
+        if task["worker"] is None:  # the image is kept from an earlier order: nobody built it for this one
+            continue
+        for phase, seconds in task["outcome"]["seconds"].items():
+            rows.append(Phase(f"{_name(task)}: {phase}", seconds, _moved_bytes(task)))
     return rows
 
 

@@ -177,20 +177,22 @@ def test_an_empty_slot_is_waited_for(bench: Bench) -> None:
 
 def test_a_card_that_is_too_small_is_refused_untouched(bench: Bench) -> None:
     card = insert_card(bench.slot, size=IMAGE_BYTES - 4096)
+    before = card.read_bytes()
 
     with pytest.raises(CardRefused, match="bytes, the image"):
         bench.write()
 
-    assert card.read_bytes() == b"\xff" * (IMAGE_BYTES - 4096)
+    assert card.read_bytes() == before
 
 
 def test_a_read_only_card_is_refused_untouched_and_usable_after_its_switch_moved(bench: Bench) -> None:
     card = insert_card(bench.slot)
+    before = card.read_bytes()
     card.chmod(0o444)
 
     with pytest.raises(CardRefused, match="read-only"):
         bench.write()
-    untouched = card.read_bytes() == b"\xff" * CARD_BYTES
+    untouched = card.read_bytes() == before
     card.chmod(0o644)
     bench.write(attempt=2)
 

@@ -1,0 +1,132 @@
+"""A customer of the whole stack: contents in the catalogue, cards in the slots, orders through the API."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from pathlib import Path
+from typing import Any
+
+from cardshop.image_format import Manifest
+from cardshop.transfer.checking import wrong_chunks
+from scheduler.domain.media import size_of
+from tests.real_stack import RealStack
+from tests.workers import until
+from tests.zims import make_zim
+
+PATIENCE_SECONDS = 120.0
+CARD_BYTES = size_of(8) + 100_000_000
+SLOTS = ("A", "B")
+
+
+class Customer:
+    """Orders cards of one recipe; each order has an image of its own.
+
+    Args:
+        stack: running.
+        megabytes: of contents that don't compress; they give a fault the time to fall into the work.
+    """
+
+    def __init__(self, stack: RealStack, megabytes: int = 150) -> None:
+        self._stack = stack
+        self._operator = stack.api("operator")
+        self.ident = self._publish(megabytes)
+
+    def place(self, cards: int = 2) -> str:
+        """Puts empty cards into the slots and orders. Returns the order's id."""
+        for slot in SLOTS:
+            if self._stack.cards.card_in(slot):
+                self._stack.cards.remove(slot)
+            self._stack.cards.insert(slot, CARD_BYTES)
+        recipe = {
+            "name": "Faults",
+            "ssid": uuid.uuid4().hex[:24],
+            "base": "cardshop-amd64",
+            "contents": [self.ident],
+            "size": "8 GB",
+        }
+        recipe_id = self._operator.post("/v1/recipes", recipe)["id"]
+        body = {"recipe_id": recipe_id, "quantity": cards, "recipient": {"name": "School"}}
+        return str(self._operator.post("/v1/orders", body)["id"])
+
+    def order(self, order_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._operator.get(f"/v1/orders/{order_id}")
+        return found
+
+    def retry(self, order_id: str) -> None:
+        self._operator.post(f"/v1/orders/{order_id}/retry", {})
+
+    def cancel(self, order_id: str) -> None:
+        self._operator.post(f"/v1/orders/{order_id}/cancel", {})
+
+    def wait_phase(self, order_id: str, kind: str, *phases: str) -> dict[str, Any]:
+        """Waits until a task of the order is in one of the phases; that task."""
+        seen: list[dict[str, Any]] = []
+
+        def there() -> bool:
+            tasks = [task for task in self.order(order_id)["tasks"] if task["kind"] == kind]
+            seen[:] = [task for task in tasks if task["progress"] and task["progress"]["phase"] in phases]
+            return bool(seen)
+
+        until(f"a {kind} task is at {phases}", there, PATIENCE_SECONDS)
+        return seen[0]
+
+    def wait_state(self, order_id: str, *states: str, seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
+        """Waits until the order is in one of the states; the order."""
+        order: dict[str, Any] = {}
+
+        def there() -> bool:
+            order.clear()
+            order.update(self.order(order_id))
+            return order["state"] in states
+
+        try:
+            until(f"the order is {states}", there, seconds)
+        except AssertionError:
+            raise AssertionError(f"the order is not {states}: {order}") from None
+        return order
+
+    def assert_good(self, order: dict[str, Any]) -> None:
+        """Each card of the order holds its image, each in a slot of its own, and no message went astray."""
+        writes = [task["outcome"] for task in order["tasks"] if task["kind"] == "write"]
+        serials = [outcome["card"]["serial"] for outcome in writes]
+        assert len(set(serials)) == len(writes)
+        images = self._stack.stack.folder.inside("data", "warehouse", "images")
+        manifest = Manifest.from_file(images / f"{order['image_digest']}.json")
+        for outcome in writes:
+            assert outcome["verified_bytes"] == manifest.mapped_bytes
+            card = self._stack.cards.card_in(outcome["slot"])
+            assert card
+            assert card.serial == outcome["card"]["serial"]
+            assert _wrong(card.path, manifest) == []
+        assert self._stack.api("admin").get("/v1/dead-letters")["items"] == []
+
+    def claims(self, task: dict[str, Any]) -> int:
+        """How often a worker began the task."""
+        lines = self._stack.log(task["worker"]).splitlines()
+        return sum("event='begun'" in line and task["id"] in line for line in lines)
+
+    def _publish(self, megabytes: int) -> str:
+        library = self._stack.stack.services.library
+        zim = library.folder / f"faults-{megabytes}.zim"
+        if not zim.exists():
+            noise = random.Random(megabytes)
+            pages = {f"page-{number}": noise.randbytes(500_000).hex() for number in range(2 * megabytes)}
+            make_zim(zim, zim.stem, pages)
+        library.publish()
+        admin = self._stack.api("admin")
+        found: list[str] = []
+
+        def listed() -> bool:
+            admin.post("/v1/catalogues/local/refreshes", {})
+            entries = admin.get("/v1/catalogue/entries", q=zim.stem)["items"]
+            found[:] = [entry["ident"] for entry in entries if entry["title"] == zim.stem]
+            return bool(found)
+
+        until("the catalogue lists the contents", listed, PATIENCE_SECONDS)
+        return found[0]
+
+
+def _wrong(card: Path, manifest: Manifest) -> list[Any]:
+    with card.open("rb") as file:
+        return list(wrong_chunks(file.fileno(), manifest.chunks))
