@@ -1,7 +1,7 @@
 """Something dies on the way from the order to its cards; the order ends well, and nothing is done twice.
 
-Each test says what is killed. What must hold is the same: the order is ``written``, each card holds the image,
-and no message ended in the dead letters.
+Each test says what is killed. What must hold is the same: the order is ``written``, each card holds the image
+byte for byte, and no message ended in the dead letters.
 """
 
 from __future__ import annotations
