@@ -35,7 +35,7 @@ $(STAMP): $(PACKAGES_STAMP) requirements.lock pyproject.toml $(wildcard $(HELPER
 	$(PYTHON) -m pip install --quiet --no-deps --no-build-isolation --editable $(HELPER)
 	@touch $@
 
-up: $(STAMP) ## Start everything on loopback, and wait until it works
+up: base-amd64 ## Start everything on loopback, and wait until it works
 	@$(PYTHON) -m cardshop.stack up --folder $(STACK)
 
 down: $(STAMP) ## Stop everything
@@ -44,7 +44,7 @@ down: $(STAMP) ## Stop everything
 status: $(STAMP) ## Show what runs
 	@$(PYTHON) -m cardshop.stack status --folder $(STACK)
 
-demo: $(STAMP) ## Take an order through to two verified cards, and prove them
+demo: base-amd64 ## Take an order through to two verified cards, and prove them
 	@$(PYTHON) -m cardshop.demo
 
 check: $(STAMP) ## Check the code: ruff, mypy, import contracts, size of modules

@@ -11,15 +11,21 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from pathlib import Path
 
+import requests
+
 from cardshop.programs import find, run
 from cardshop.settings import Address
 from cardshop.stack.folder import StackFolder
 from cardshop.stack.ports import LOOPBACK
 from cardshop.stack.service import Service
+from cardshop.stack.waiting import wait_for
 
 PORTS = ("library-feed", "library-mirror")
 METALINK = "urn:ietf:params:xml:ns:metalink"
 """Namespace of a metalink document."""
+
+RELOAD_SECONDS = 30.0
+"""For kiwix-serve to notice a new book list; it looks each second."""
 
 EMPTY = '<?xml version="1.0" encoding="UTF-8"?>\n<library version="20110515"/>\n'
 
@@ -47,10 +53,11 @@ class Library:
         )
 
     def publish(self) -> list[Path]:
-        """Lists every ``*.zim`` of the folder in the catalogue. Returns them by name.
+        """Lists every ``*.zim`` of the folder in the catalogue, where kiwix-serve runs. Returns them by name.
 
         Raises:
             ProgramFailed: kiwix-manage refuses a file.
+            Unavailable: kiwix-serve does not list them.
         """
         zims = sorted(self.folder.glob("*.zim"))
         new_list = self._book_list.with_suffix(".new")
@@ -61,7 +68,12 @@ class Library:
             run(["kiwix-manage", new_list, "add", zim, f"--url={address}.meta4"], timeout=60)
         if zims:
             new_list.replace(self._book_list)
+            wait_for("The catalogue's feed", lambda: self._lists(len(zims)), RELOAD_SECONDS)
         return zims
+
+    def _lists(self, books: int) -> bool:
+        feed = requests.get(self.feed_url, timeout=RELOAD_SECONDS)
+        return feed.ok and feed.text.count("<entry>") == books
 
 
 def _write_metalink(zim: Path, address: str) -> None:
