@@ -14,13 +14,21 @@ from werkzeug.wrappers import Response
 from cardshop.contract.errors import CardshopError, NotFound
 from manager import display, security, visitor
 from manager.api import SchedulerApi
-from manager.pages import admin, catalogue, orders, recipes, session, workers
+from manager.pages import admin, alarms, catalogue, orders, recipes, session, workers
 from manager.sessions import Sessions
 from manager.settings import Settings
 
 log = structlog.get_logger()
 
-PAGE_GROUPS = (session.pages, orders.pages, recipes.pages, catalogue.pages, workers.pages, admin.pages)
+PAGE_GROUPS = (
+    session.pages,
+    orders.pages,
+    recipes.pages,
+    catalogue.pages,
+    workers.pages,
+    alarms.pages,
+    admin.pages,
+)
 
 
 def make_app(
@@ -50,7 +58,7 @@ def make_app(
 
     @app.context_processor
     def visitor_facts() -> dict[str, object]:
-        return {"user": g.get("api")}
+        return {"user": g.get("api"), "open_alarms": alarms.open_alarms}
 
     @app.get("/health")
     def health() -> tuple[dict[str, str], int]:

@@ -40,6 +40,8 @@ TONES = {
     "offline": "off",
     "kept": "good",
     "deleted": "off",
+    "open": "bad",
+    "ended": "off",
 }
 """The colour of a state; what it says is always written beside it."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scheduler.api import (
+    alarms,
     bases,
     catalogues,
     dead_letters,
@@ -62,6 +63,7 @@ ROUTES: list[tuple[type[Resource], str]] = [
     (tasks.TaskLog, "/v1/tasks/<task_id>/log"),
     (tasks.TaskClaims, "/v1/tasks/<task_id>/claims"),
     (workers.WorkerList, "/v1/workers"),
+    (alarms.AlarmList, "/v1/alarms"),
     (images.ImageList, "/v1/images"),
     (dead_letters.DeadLetterList, "/v1/dead-letters"),
     (schedules.ScheduleList, "/v1/schedules"),

@@ -53,6 +53,7 @@ class Right(StrEnum):
     READ_TASKS = "read-tasks"
     CLAIM_TASKS = "claim-tasks"
     READ_WORKERS = "read-workers"
+    READ_ALARMS = "read-alarms"
     READ_IMAGES = "read-images"
     READ_DEAD_LETTERS = "read-dead-letters"
     READ_SCHEDULES = "read-schedules"
@@ -83,11 +84,19 @@ GRANTS: dict[Role, frozenset[Right]] = {
         Right.RETRY_ORDERS,
         Right.SHIP_ORDERS,
         Right.READ_WORKERS,
+        Right.READ_ALARMS,
         Right.READ_IMAGES,
         Right.READ_DEAD_LETTERS,
     },
     Role.TECHNICIAN: frozenset(
-        {Right.KNOW_SELF, Right.READ_MEDIA, Right.READ_ORDERS, Right.READ_TASKS, Right.READ_WORKERS}
+        {
+            Right.KNOW_SELF,
+            Right.READ_MEDIA,
+            Right.READ_ORDERS,
+            Right.READ_TASKS,
+            Right.READ_WORKERS,
+            Right.READ_ALARMS,
+        }
     ),
     Role.CLIENT: _SHOPPING,
     Role.CREATOR: frozenset({Right.KNOW_SELF, Right.CLAIM_TASKS}),

@@ -10,6 +10,7 @@ import structlog
 from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
+from scheduler.store.alarms import Alarms
 from scheduler.store.bases import Bases
 from scheduler.store.catalogue import CatalogueStore
 from scheduler.store.database import Clock, Database, Document, in_transaction, utc_now
@@ -36,7 +37,7 @@ log = structlog.get_logger(__name__)
 WAIT_SECONDS = 1.0
 """Time between two questions whether the database answers."""
 
-COLLECTIONS = ("orders", "tasks", "outbox", "counters", "images")
+COLLECTIONS = ("orders", "tasks", "outbox", "counters", "images", "alarms")
 """Those that a transaction may be the first to write; MongoDB wants them made before."""
 
 
@@ -51,6 +52,7 @@ class Store:
     def __init__(self, database: Database[Document], clock: Clock = utc_now) -> None:
         self._database = database
         self.clock = clock
+        self.alarms = Alarms(database, clock)
         self.bases = Bases(database)
         self.catalogue = CatalogueStore(database, clock)
         self.dead_letters = DeadLetters(database, clock)
@@ -76,6 +78,7 @@ class Store:
             if name not in there:
                 self._make_collection(name)
         for collection in (
+            self.alarms,
             self.catalogue,
             self.keys,
             self.orders,

@@ -1,0 +1,28 @@
+"""Alarms: what a person must look at. One is open for a subject, however often its cause is seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class AlarmKind(StrEnum):
+    """What is wrong."""
+
+    WORKER_SILENT = "worker-silent"  # subject: the worker's user name
+    SLOT_SILENT = "slot-silent"  # subject: "<worker>/<slot>"
+    MONITOR_SILENT = "monitor-silent"  # nobody folds events; subject: "monitor"
+    TASK_GIVEN_UP = "task-given-up"  # each automatic attempt ended in silence; subject: the task's id
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One alarm, from the moment its cause was seen to the one when it was gone."""
+
+    id: str
+    kind: AlarmKind
+    subject: str
+    sentence: str
+    raised_at: datetime
+    ended_at: datetime | None = None
