@@ -49,9 +49,12 @@ class SchedulerClient:
         """The JSON at ``path``. Raises the CardshopError that the API told, or Unavailable."""
         return self._call("GET", path, query=query)
 
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        """Posts JSON, returns JSON (None for an empty answer). Raises as :meth:`get`."""
-        return self._call("POST", path, body=body)
+    def post(self, path: str, body: dict[str, Any], *, key: str = "") -> Any:
+        """Posts JSON, returns JSON (None for an empty answer). Raises as :meth:`get`.
+
+        With a ``key`` of the caller's choice, asking again after a lost answer does nothing twice.
+        """
+        return self._call("POST", path, body=body, key=key)
 
     def put(self, path: str, body: dict[str, Any]) -> Any:
         """Puts JSON, returns JSON. Raises as :meth:`get`."""
@@ -64,18 +67,31 @@ class SchedulerClient:
         *,
         body: dict[str, Any] | None = None,
         query: dict[str, str] | None = None,
+        key: str = "",
     ) -> Any:
+        headers = {"Idempotency-Key": key} if key else {}
         try:
-            return self._send(method, path, self._access_token(), body, query)
+            return self._authorized(method, path, headers, body, query)
         except NotAuthenticated:
             self._forget_token()
-            return self._send(method, path, self._access_token(), body, query)
+            return self._authorized(method, path, headers, body, query)
+
+    def _authorized(
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: dict[str, Any] | None,
+        query: dict[str, str] | None,
+    ) -> Any:
+        token = {"Authorization": f"Bearer {self._access_token()}"}
+        return self._send(method, path, {**headers, **token}, body, query)
 
     def _access_token(self) -> str:
         with self._lock:
             if self._clock() >= self._renew_at:
                 # Machines hold their password anyway, so they log in again rather than keep a refresh token.
-                answer = self._send("POST", "/v1/tokens", "", self._credentials, None)
+                answer = self._send("POST", "/v1/tokens", {}, self._credentials, None)
                 self._token = str(answer["access_token"])
                 self._renew_at = self._clock() + float(answer["expires_in"]) - RENEW_BEFORE_SECONDS
             return self._token
@@ -85,7 +101,12 @@ class SchedulerClient:
             self._renew_at = 0.0
 
     def _send(
-        self, method: str, path: str, token: str, body: dict[str, Any] | None, query: dict[str, str] | None
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: dict[str, Any] | None,
+        query: dict[str, str] | None,
     ) -> Any:
         try:
             response = requests.request(
@@ -93,7 +114,7 @@ class SchedulerClient:
                 self._url + path,
                 json=body,
                 params=query,
-                headers={"Authorization": f"Bearer {token}"} if token else {},
+                headers=headers,
                 verify=self._ca_file,
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
             )

@@ -6,13 +6,12 @@ The file's name is the card's serial number. A card that is taken out goes to th
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cardshop.contract.errors import Conflict, NotFound
 from cardshop.stack.folder import StackFolder
-
-SLOTS = ("A", "B")
 
 
 @dataclass(frozen=True)
@@ -33,15 +32,16 @@ class Card:
 
 
 class Cards:
-    """The slots and the shelf of one stack."""
+    """The slots and the shelf of one stack; ``slots`` are the names of its slots."""
 
-    def __init__(self, folder: StackFolder) -> None:
+    def __init__(self, folder: StackFolder, slots: Sequence[str]) -> None:
         self._folder = folder
+        self.slots = slots
 
     def slot(self, name: str) -> Path:
         """The folder that is the slot. Raises NotFound."""
-        if name not in SLOTS:
-            raise NotFound(f"There is no slot {name}; there are {', '.join(SLOTS)}.")
+        if name not in self.slots:
+            raise NotFound(f"There is no slot {name}; there are {', '.join(self.slots)}.")
         return self._folder.inside("slots", name)
 
     def card_in(self, slot: str) -> Card | None:

@@ -18,6 +18,7 @@ from cardshop.stack.ports import LOOPBACK, PASSIVE_PORTS
 from cardshop.stack.rabbit import PORTS as RABBIT_PORTS
 from cardshop.stack.rabbit import Rabbit
 from cardshop.stack.service import Service
+from cardshop.stack.shape import Shape
 
 PORT_NAMES = (
     "mongod",
@@ -32,30 +33,28 @@ PORT_NAMES = (
 PEOPLE = {"admin": "admin", "operator": "operator"}
 """User name to role."""
 
-MACHINES = {
-    "creator-1": "creator",
-    "writer-1": "writer",
-    "writer-2": "writer",
-    "warehouse": "warehouse",
-    "monitor": "monitor",
-    "beat": "beat",
-}
-"""User name (and name of the service) to role."""
-
-WRITER_SLOTS = {"writer-1": "A", "writer-2": "B"}
-"""One slot a writer; both writers stand for one host, so that they share its cache."""
+MACHINES = {"warehouse": "warehouse", "monitor": "monitor", "beat": "beat"}
+"""User name (and name of the service) to role; the workers' come from the stack's shape."""
 
 
 class Services:
     """What runs, and how it is started: made from the folder, the authority and the ports alone."""
 
     def __init__(
-        self, folder: StackFolder, authority: Authority, ports: Mapping[str, int], bases: Path
+        self,
+        folder: StackFolder,
+        authority: Authority,
+        ports: Mapping[str, int],
+        bases: Path,
+        shape: Shape,
+        cards: Cards,
     ) -> None:
         self._folder = folder
         self._authority = authority
         self._ports = ports
         self._bases = bases
+        self._shape = shape
+        self._cards = cards
         self.scheduler_url = f"https://{LOOPBACK}:{ports['scheduler']}"
         self.manager_url = f"http://{LOOPBACK}:{ports['manager']}"
         self.mongod = Mongod(folder, authority, ports["mongod"])
@@ -73,8 +72,11 @@ class Services:
             self._python("beat", self._common() | self._database() | self._broker("beat")),
             self._python("warehouse", self._warehouse(), self._address("warehouse")),
             self._python("manager", self._manager(), self._address("manager")),
-            self._python("creator-1", self._creator(), stop_seconds=60),
-            *(self._python(name, self._writer(name), stop_seconds=60) for name in WRITER_SLOTS),
+            *(self._python(name, self._creator(name), stop_seconds=60) for name in self._shape.creator_names),
+            *(
+                self._python(name, self._writer(name, slot), stop_seconds=60)
+                for name, slot in self._shape.writer_slots.items()
+            ),
             *self.library.services(),
         ]
 
@@ -97,7 +99,9 @@ class Services:
 
     def write_seed(self) -> Path:
         """The file that tells the scheduler what must exist: accounts, the warehouse, the base images."""
-        accounts = {**PEOPLE, **MACHINES}
+        creators = dict.fromkeys(self._shape.creator_names, "creator")
+        writers = dict.fromkeys(self._shape.writer_slots, "writer")
+        accounts = {**PEOPLE, **MACHINES, **creators, **writers}
         seed = {
             "users": [
                 {"username": name, "role": role, "password_file": str(self.password_file(name))}
@@ -119,7 +123,7 @@ class Services:
         stop_seconds: int = 30,
     ) -> Service:
         module = name.split("-", maxsplit=1)[0]
-        argv = (sys.executable, "-P", "-m", module)
+        argv = (*self._shape.within.get(name, ()), sys.executable, "-P", "-m", module)
         return Service(name, argv, environment, address, stop_seconds, self._folder.data(name))
 
     def _common(self) -> dict[str, str]:
@@ -152,21 +156,20 @@ class Services:
     def _worker(self, username: str) -> dict[str, str]:
         return self._common() | self._broker(username) | {"CARDSHOP_SCHEDULER_URL": self.scheduler_url}
 
-    def _creator(self) -> dict[str, str]:
-        return self._worker("creator-1") | {
-            "CARDSHOP_WORK": str(self._folder.inside("data", "creator-1", "work")),
-            "CARDSHOP_CACHE": str(self._folder.inside("data", "creator-1", "cache")),
+    def _creator(self, name: str) -> dict[str, str]:
+        return self._worker(name) | {
+            "CARDSHOP_WORK": str(self._folder.inside("data", name, "work")),
+            "CARDSHOP_CACHE": str(self._folder.inside("data", name, "cache")),
             "CARDSHOP_BASES": str(self._bases),
             "CARDSHOP_PRIVATE_MIRRORS": LOOPBACK,
         }
 
-    def _writer(self, name: str) -> dict[str, str]:
-        slot = WRITER_SLOTS[name]
+    def _writer(self, name: str, slot: str) -> dict[str, str]:
         return self._worker(name) | {
             "CARDSHOP_CACHE": str(self._folder.inside("data", "writers-cache")),
             "CARDSHOP_STATE": str(self._folder.inside("data", name, "state")),
             "CARDSHOP_SLOT": slot,
-            "CARDSHOP_SLOT_PATH": str(Cards(self._folder).slot(slot)),
+            "CARDSHOP_SLOT_PATH": str(self._cards.slot(slot)),
         }
 
     def _warehouse(self) -> dict[str, str]:

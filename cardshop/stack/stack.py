@@ -17,6 +17,7 @@ from cardshop.stack.folder import StackFolder
 from cardshop.stack.ports import kept_ports, require_free
 from cardshop.stack.service import Service
 from cardshop.stack.services import PORT_NAMES, Services
+from cardshop.stack.shape import Shape
 from cardshop.stack.supervisor import ServiceState, Supervisor, required_plain
 from cardshop.stack.waiting import listens, wait_for
 
@@ -38,14 +39,15 @@ def nobody(_service: str, _what: str) -> None:
 class Stack:
     """One stack, all of it in ``root``. Base images are in the folder ``bases`` beside it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, shape: Shape | None = None) -> None:
+        shape = shape or Shape()
         self.folder = StackFolder(required_plain(root.resolve()))
-        self.cards = Cards(self.folder)
+        self.cards = Cards(self.folder, tuple(shape.writer_slots.values()))
         self.bases = self.folder.root.parent / "bases"
         self.ports_file = self.folder.root / "stack.json"
         self.ports = kept_ports(self.ports_file, PORT_NAMES)
         self.authority = Authority(self.folder.inside("tls"))
-        self.services = Services(self.folder, self.authority, self.ports, self.bases)
+        self.services = Services(self.folder, self.authority, self.ports, self.bases, shape, self.cards)
         self.supervisor = Supervisor(self.folder)
 
     def runs(self) -> bool:

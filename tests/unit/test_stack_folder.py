@@ -70,7 +70,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
 
 
 def test_a_card_goes_into_its_slot_and_onto_the_shelf_with_what_is_on_it(tmp_path: Path) -> None:
-    cards = Cards(StackFolder(tmp_path))
+    cards = Cards(StackFolder(tmp_path), ("A", "B"))
     card = cards.insert("A", CARD_BYTES)
     with card.path.open("r+b") as file:
         file.write(b"written")
@@ -83,7 +83,7 @@ def test_a_card_goes_into_its_slot_and_onto_the_shelf_with_what_is_on_it(tmp_pat
 
 
 def test_a_slot_takes_one_card(tmp_path: Path) -> None:
-    cards = Cards(StackFolder(tmp_path))
+    cards = Cards(StackFolder(tmp_path), ("A", "B"))
     card = cards.insert("A", CARD_BYTES)
 
     with pytest.raises(Conflict, match=card.serial):
@@ -91,7 +91,7 @@ def test_a_slot_takes_one_card(tmp_path: Path) -> None:
 
 
 def test_a_slot_that_is_empty_or_unknown_is_told(tmp_path: Path) -> None:
-    cards = Cards(StackFolder(tmp_path))
+    cards = Cards(StackFolder(tmp_path), ("A", "B"))
 
     with pytest.raises(NotFound, match="no card in slot B"):
         cards.remove("B")
