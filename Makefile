@@ -12,10 +12,13 @@ PACKAGES := cardshop scheduler monitor beat creator writer manager warehouse
 HELPER := writer-helper
 LONGEST_MODULE := 400
 
+SEED := 1
+ORDERS := 200
+
 PACKAGES_STAMP := $(VENV)/packages.stamp
 STAMP := $(VENV)/setup.stamp
 
-.PHONY: help setup up down status demo check test test-containers base-amd64 base-arm64 lock clean
+.PHONY: help setup up down status demo check test chaos test-containers base-amd64 base-arm64 lock clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -58,6 +61,9 @@ check: $(STAMP) ## Check the code: ruff, mypy, import contracts, size of modules
 
 test: $(STAMP) check ## Check the code, then run all tests with the real services
 	@$(PYTHON) -m pytest --ignore tests/containers
+
+chaos: $(STAMP) ## Kill all parts again and again while orders are worked at (SEED=1 ORDERS=200; root)
+	@$(PYTHON) -m tests.chaos --seed $(SEED) --orders $(ORDERS)
 
 test-containers: $(STAMP) ## Take an order to a verified card in containers (needs Docker, or root to start it)
 	@$(PYTHON) -m pytest tests/containers

@@ -1,0 +1,174 @@
+"""One run of the chaos: the stack, its faults, its people, and the verdict."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cardshop.contract.errors import CardshopError
+from cardshop.scheduler_client import SchedulerClient
+from cardshop.stack.ports import PASSIVE_PORTS
+from cardshop.stack.shape import Shape
+from cardshop.stack.stack import Stack
+from tests.chaos.faults import Saboteur, plan
+from tests.chaos.network import Network
+from tests.chaos.shop import Placed, Shop, wishes
+from tests.chaos.technician import Technician
+from tests.chaos.verdict import Verdict, judge, settled
+from tests.tiny_base import make_tiny_base
+from tests.zims import make_zim
+
+CREATORS = 2
+WRITERS = 6
+LOOK_SECONDS = 0.7
+"""Between two looks at the shop."""
+
+READY_SECONDS = 60.0
+CALM_SECONDS = 180.0
+"""After the last fault: what isn't at its end by then is stuck."""
+
+SECONDS_AN_ORDER = 15.0
+FIRST_SECONDS = 120.0
+"""The faults go on for at most this long, and :data:`SECONDS_AN_ORDER` more for each order."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is asked for; ``folder`` is emptied first."""
+
+    seed: int
+    orders: int
+    folder: Path
+    tell: Tell
+
+
+def run(asked: Run) -> Verdict:
+    """Runs it. The stack is down afterwards; its folder, with all logs, stays.
+
+    Raises:
+        CardshopError: the stack doesn't even start.
+    """
+    shutil.rmtree(asked.folder, ignore_errors=True)
+    shape = Shape(creators=CREATORS, writers=WRITERS)
+    workers = [*shape.creator_names, *shape.writer_slots]
+    make_tiny_base(asked.folder / "bases")
+    ports = Stack(asked.folder / "stack", shape).ports
+    with Network(workers, _all(ports)) as network:
+        shape = Shape(creators=CREATORS, writers=WRITERS, within=network.within())
+        stack = Stack(asked.folder / "stack", shape)
+        try:
+            stack.up(lambda name, what: asked.tell(f"{name}: {what}"))
+            return _Day(asked, stack, network, shape).pass_by()
+        finally:
+            stack.down()
+
+
+class _Day:
+    """Orders come in and cards go out while things break."""
+
+    def __init__(self, asked: Run, stack: Stack, network: Network, shape: Shape) -> None:
+        self._asked = asked
+        self._wishes = wishes(asked.seed, asked.orders)
+        operator, admin = (_client(stack, name) for name in ("operator", "admin"))
+        self._shop = Shop(operator, admin, _content(stack, admin), secrets.token_hex(4))
+        self._technician = Technician(stack.cards, stack.folder.inside("data", "warehouse", "images"))
+        faults = plan(asked.seed, shape.creator_names, tuple(shape.writer_slots))
+        self._saboteur = Saboteur(stack, network, faults, asked.tell)
+        self._placed: list[Placed] = []
+        self._canceled: set[str] = set()
+        self._collected: dict[str, int] = {}
+
+    def pass_by(self) -> Verdict:
+        self._technician.fill()
+        placing = threading.Thread(target=self._place_all, name="operator", daemon=True)
+        self._saboteur.start()
+        placing.start()
+        self._attend(FIRST_SECONDS + SECONDS_AN_ORDER * self._asked.orders)
+        self._saboteur.end()
+        self._asked.tell(f"calm after {self._saboteur.done} faults")
+        self._attend(CALM_SECONDS)
+        return self._verdict()
+
+    def _place_all(self) -> None:
+        for wish in self._wishes:
+            self._placed.append(self._shop.place(wish))
+
+    def _attend(self, seconds: float) -> None:
+        """Does what the people do until all orders are at their end, or the time is over."""
+        end = time.monotonic() + seconds
+        told = -1
+        while time.monotonic() < end:
+            placed = list(self._placed)
+            for one in placed:
+                self._change_mind(one)
+            briefs = {order["id"]: order for order in self._shop.briefs()}
+            for order_id, order in briefs.items():
+                self._collect(order_id, order)
+            self._technician.fill()
+            done = sum(one.order_id in briefs and settled(briefs[one.order_id], one) for one in placed)
+            if done != told:
+                told = done
+                self._asked.tell(f"{done} of {len(self._wishes)} orders at their end, {len(placed)} placed")
+            if done == len(self._wishes):
+                return
+            time.sleep(LOOK_SECONDS)
+
+    def _change_mind(self, one: Placed) -> None:
+        after = one.wish.cancel_after
+        if after is not None and one.order_id not in self._canceled and time.monotonic() > one.at + after:
+            self._shop.cancel(one)
+            self._canceled.add(one.order_id)
+
+    def _collect(self, order_id: str, brief: dict[str, object]) -> None:
+        tasks = brief["tasks"]
+        assert isinstance(tasks, list)
+        good = sum(task["kind"] == "write" and task["state"] == "succeeded" for task in tasks)
+        if good > self._collected.get(order_id, 0):
+            self._technician.collect(self._shop.order(order_id))
+            self._collected[order_id] = good
+
+    def _verdict(self) -> Verdict:
+        orders = [self._shop.order(brief["id"]) for brief in self._shop.briefs()]
+        self._technician.look_at_the_rest({order["image_digest"] for order in orders})
+        return judge(
+            self._placed,
+            orders,
+            self._technician.seen,
+            wished=len(self._wishes),
+            dead_letters=self._shop.dead_letters(),
+            mails=[],
+        )
+
+
+def _all(ports: dict[str, int]) -> set[int]:
+    first = ports["warehouse-passive"]
+    return set(ports.values()) | set(range(first, first + PASSIVE_PORTS))
+
+
+def _client(stack: Stack, name: str) -> SchedulerClient:
+    password = stack.services.password_file(name).read_text()
+    return SchedulerClient(stack.services.scheduler_url, stack.authority.certificate_file, name, password)
+
+
+def _content(stack: Stack, admin: SchedulerClient) -> str:
+    """The ident of a small content in the stack's own catalogue."""
+    library = stack.services.library
+    make_zim(library.folder / "chaos.zim", "Chaos")
+    library.publish()
+    end = time.monotonic() + READY_SECONDS
+    while time.monotonic() < end:
+        with contextlib.suppress(CardshopError):
+            admin.post("/v1/catalogues/local/refreshes", {})
+            entries = admin.get("/v1/catalogue/entries")["items"]
+            if entries:
+                return str(entries[0]["ident"])
+        time.sleep(LOOK_SECONDS)
+    raise AssertionError("the catalogue lists nothing")
