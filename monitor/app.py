@@ -1,9 +1,9 @@
-"""Consumes the events, and acknowledges each one after the database has it."""
+"""Consumes the events in batches, and acknowledges each batch after the database has it."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import structlog
@@ -12,24 +12,31 @@ from kombu.message import Message
 from kombu.mixins import ConsumerMixin
 
 from cardshop import queues
-from cardshop.contract.errors import MessageRejected, NotFound
-from cardshop.contract.events import Event
-from cardshop.contract.names import DEAD_LETTER_QUEUE, EVENT_QUEUE
-from scheduler.shop.tasks import fold_event
-from scheduler.store.database import DatabaseError
+from cardshop.contract.names import DEAD_LETTER_QUEUE
+from monitor.batch import Batch
+from scheduler.store.database import is_away
 from scheduler.store.store import Store
 
 log = structlog.get_logger(__name__)
 
-PREFETCH = 200
-"""Messages that are on their way to this monitor at once."""
+BATCH_MESSAGES = 500
+"""Messages that are folded at once. Larger batches spare the database calls, and take longer to repeat."""
+
+PREFETCH = 2 * BATCH_MESSAGES
+"""Messages that are on their way to this monitor at once: the next batch travels while one is folded."""
+
+GATHER_SECONDS = 0.1
+"""A batch that isn't full is folded after this long."""
+
+IDLE_SECONDS = 1.0
+"""Longest wait for a first message; the connection's heartbeat is looked after between."""
 
 DATABASE_PAUSE_SECONDS = 1.0
 """Time between two tries while the database doesn't answer."""
 
 
 class Monitor(ConsumerMixin):  # type: ignore[misc]  # kombu has no types
-    """Folds events until it is told to stop.
+    """Folds events until it is told to stop. Several at once, on one queue, are safe.
 
     Args:
         connection: an account with the role ``monitor``.
@@ -41,14 +48,28 @@ class Monitor(ConsumerMixin):  # type: ignore[misc]  # kombu has no types
         self.connection = connection
         self._store = store
         self._pause = pause
+        self._messages: list[tuple[Message, str]] = []  # taken, not folded; with the queue of each
 
     def get_consumers(self, consumer_class: Callable[..., Consumer], channel: Any) -> list[Consumer]:
         """The two queues. Bodies stay bytes: what is broken must not break the consumer."""
+        self._messages = []  # those of a connection that was lost are delivered again
         channel.basic_qos(0, PREFETCH, False)
         return [
-            consumer_class([queues.EVENT_QUEUE], on_message=self._on_event),
-            consumer_class([queues.DEAD_LETTER_QUEUE], on_message=self._on_dead_letter),
+            consumer_class([queue], on_message=self._taker(queue.name))
+            for queue in (queues.EVENT_QUEUE, queues.DEAD_LETTER_QUEUE)
         ]
+
+    def consume(self, *_args: Any, **_kwargs: Any) -> Iterator[None]:
+        """Takes, folds and acknowledges one batch after the other; kombu calls it for each connection."""
+        with self.consumer_context() as (connection, channel, _consumers):
+            while not self.should_stop:
+                self._gather(connection)
+                if self._messages:
+                    self._keep()
+                    if not self.should_stop:
+                        channel.basic_ack(self._messages[-1][0].delivery_tag, multiple=True)
+                    self._messages = []
+                yield
 
     def on_connection_error(self, exc: Exception, interval: float) -> None:
         """Says that RabbitMQ is away; kombu tries again after ``interval`` seconds."""
@@ -58,57 +79,40 @@ class Monitor(ConsumerMixin):  # type: ignore[misc]  # kombu has no types
         """Says that it is back."""
         log.info("connected to RabbitMQ")
 
-    def _on_event(self, message: Message) -> None:
-        sender = str(message.properties.get("user_id") or "")
-        self._keep(message, lambda: self._fold(message, sender))
+    def _taker(self, queue: str) -> Callable[[Message], None]:
+        return lambda message: self._messages.append((message, queue))
 
-    def _on_dead_letter(self, message: Message) -> None:
-        why = "The task's message was delivered too often: it ended its worker each time."
-        self._keep(message, lambda: self._bury(message, DEAD_LETTER_QUEUE, "", why))
+    def _gather(self, connection: Connection) -> None:
+        """Takes messages until the batch is full or its time is over, or until none came for a while."""
+        end = 0.0
+        while len(self._messages) < BATCH_MESSAGES and not self.should_stop:
+            if self._messages and not end:
+                end = time.monotonic() + GATHER_SECONDS
+            wait = max(0.001, end - time.monotonic()) if end else IDLE_SECONDS
+            try:
+                connection.drain_events(timeout=wait)
+            except TimeoutError:
+                connection.heartbeat_check()
+                return
+            if end and time.monotonic() > end:
+                return
 
-    def _keep(self, message: Message, work: Callable[[], None]) -> None:
-        """Does ``work`` as often as the database needs, then acknowledges."""
+    def _keep(self) -> None:
+        """Puts the batch into the database, as often as that needs."""
+        batch = Batch(self._store)
+        for message, queue in self._messages:
+            if queue == DEAD_LETTER_QUEUE:
+                batch.bury(message)
+            else:
+                batch.add(message)
         while not self.should_stop:
             try:
-                work()
-            except DatabaseError as error:
+                batch.keep()
+            except Exception as error:
+                if not is_away(error):
+                    raise
                 log.warning("the database does not answer", error=type(error).__name__)
                 self._pause(DATABASE_PAUSE_SECONDS)
             else:
-                message.ack()
+                log.debug("batch folded", messages=len(self._messages))
                 return
-
-    def _fold(self, message: Message, sender: str) -> None:
-        try:
-            if not sender:
-                raise MessageRejected("The message doesn't say who sent it.", field="user_id")
-            for data in _events(message):
-                event = Event.from_wire(data)
-                if event is not None:
-                    fold_event(self._store, event, sender=sender)
-                    log.debug("event folded", type=event.type, task=event.task_id, sender=sender)
-        except (MessageRejected, NotFound) as error:
-            self._bury(message, EVENT_QUEUE, sender, error.sentence)
-        self._store.health.did("event-folded")
-
-    def _bury(self, message: Message, source: str, sender: str, why: str) -> None:
-        log.warning("dead letter", source=source, sender=sender, why=why)
-        body = _bytes(message).decode(errors="replace")
-        self._store.dead_letters.add(source=source, sender=sender, why=why, body=body)
-
-
-def _events(message: Message) -> list[Mapping[str, Any]]:
-    """The events of a message: Celery sends one, or a list of them."""
-    try:
-        content = json.loads(_bytes(message))
-    except ValueError:
-        raise MessageRejected("The message is no JSON.") from None
-    events = content if isinstance(content, list) else [content]
-    if not all(isinstance(event, dict) for event in events):
-        raise MessageRejected("The message is no event.")
-    return events
-
-
-def _bytes(message: Message) -> bytes:
-    body = message.body
-    return body if isinstance(body, bytes) else str(body).encode()

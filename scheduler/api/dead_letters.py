@@ -16,6 +16,7 @@ class DeadLetter(Told):
     sender: str  # the broker's validated user; empty when the message has none
     why: str
     body: str
+    times: int  # that it came
 
 
 class DeadLetterList(Resource):

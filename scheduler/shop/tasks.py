@@ -1,18 +1,16 @@
-"""Tasks: claimed by a worker, changed by events, given up when their worker is silent."""
+"""Tasks: claimed by a worker, given up when their worker is silent. Events: :mod:`scheduler.shop.folding`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from cardshop.contract import wire
-from cardshop.contract.errors import MessageRejected, NotAllowed, NotFound, TaskCanceled, Unavailable
-from cardshop.contract.events import Event, EventType, Log, SlotChanged
+from cardshop.contract.errors import NotAllowed, NotFound, TaskCanceled, Unavailable
 from scheduler.domain.orders import Order
 from scheduler.domain.rights import Role
 from scheduler.domain.states import Refused, TaskEvent, TaskState
-from scheduler.domain.tasks import Distrusted, Ignored, Task, TaskKind, fold, move
+from scheduler.domain.tasks import Ignored, Task, TaskKind, move
 from scheduler.shop.orders import follow
 from scheduler.store.store import Store
 
@@ -22,13 +20,8 @@ QUIET_BEFORE_TAKEOVER = timedelta(seconds=30)
 SILENT_AFTER = timedelta(minutes=15)
 """A started task of which nothing was heard for this long has timed out."""
 
-_ROLES = {TaskKind.CREATE: Role.CREATOR, TaskKind.WRITE: Role.WRITER}
-
-_WORKER_EVENTS = {
-    EventType.WORKER_ONLINE: True,
-    EventType.WORKER_HEARTBEAT: True,
-    EventType.WORKER_OFFLINE: False,
-}
+WORKER_ROLES = {TaskKind.CREATE: Role.CREATOR, TaskKind.WRITE: Role.WRITER}
+"""Who does which kind of task."""
 
 
 @dataclass(frozen=True)
@@ -66,31 +59,6 @@ def claim(store: Store, task_id: str, attempt: int, *, worker: str, role: Role) 
     return Claimed(task, order)
 
 
-def fold_event(store: Store, event: Event, *, sender: str) -> None:
-    """Keeps what an event tells. Folding it again changes nothing.
-
-    Args:
-        store: where.
-        event: read by the contract.
-        sender: the broker's validated user.
-
-    Raises:
-        MessageRejected: it must not be believed.
-    """
-    account = store.users.find(sender)
-    if account is None or account.role not in _ROLES.values():
-        raise MessageRejected(f"{sender!r} is no worker.", field="user_id")
-    if event.hostname.partition("@")[0] != sender:
-        raise MessageRejected(f"{sender!r} tells of {event.hostname!r}.", field="hostname")
-    if event.type in _WORKER_EVENTS:
-        store.workers.seen(sender, account.role, event.hostname, online=_WORKER_EVENTS[event.type])
-    elif isinstance(event.body, SlotChanged):
-        card = wire.to_wire(event.body.card)
-        store.workers.slot_changed(sender, event.body.slot, card, _said_at(event))
-    elif event.task_id is not None:
-        _fold_task_event(store, event, event.task_id, sender=sender, role=account.role)
-
-
 def give_up_silent(store: Store) -> int:
     """Times out the started tasks of which nothing was heard; returns how many."""
     now = store.clock()
@@ -117,7 +85,7 @@ def dispatch_waiting(store: Store) -> int:
 
 
 def _check_claim(task: Task, attempt: int, *, worker: str, role: Role, now: datetime) -> None:
-    if role is not _ROLES[task.kind]:
+    if role is not WORKER_ROLES[task.kind]:
         raise NotAllowed(f"A {role} has no business with a task of the kind {task.kind}.")
     if task.kind is TaskKind.WRITE and task.worker != worker:
         raise NotFound(f"There is no task {task.id} for {worker}.")
@@ -126,30 +94,6 @@ def _check_claim(task: Task, attempt: int, *, worker: str, role: Role, now: date
     held = task.claim > 0 and task.worker not in (None, worker)
     if held and not task.final and now - task.updated_at < QUIET_BEFORE_TAKEOVER:
         raise Unavailable(f"{task.worker} works on the task.", hint="It is free when that one is silent.")
-
-
-def _fold_task_event(store: Store, event: Event, task_id: str, *, sender: str, role: Role) -> None:
-    def decide(task: Task) -> Task | Ignored | Distrusted:
-        if role is not _ROLES[task.kind]:
-            return Distrusted(f"a {role} tells of a task of the kind {task.kind}")
-        return fold(task, event, sender=sender, at=store.clock())
-
-    def work(session: Any) -> None:
-        before, after = store.tasks.apply(task_id, decide, session)
-        if isinstance(after, Distrusted):
-            raise MessageRejected(f"{sender!r} is not believed: {after.why}.", field="user_id")
-        if not isinstance(after, Task) or after.state is before.state:
-            return
-        if after.kind is TaskKind.CREATE and after.state is TaskState.SUCCEEDED and after.outcome:
-            store.images.keep(after.outcome, _warehouse(store), session)
-        follow(store, after.order_id, session, who=sender)
-
-    if isinstance(event.body, Log):
-        task = store.tasks.get(task_id)
-        if task.worker == sender and event.attempt <= task.attempt:
-            store.task_logs.add(task_id, event.ordinal, _said_at(event), event.body.lines)
-        return
-    store.transaction(work)
 
 
 def _follow_alone(store: Store, order_id: str) -> None:
@@ -171,11 +115,3 @@ def _give_up(store: Store, task: Task) -> bool:
         return isinstance(after, Task)
 
     return store.transaction(work)
-
-
-def _warehouse(store: Store) -> str:
-    return store.warehouses.every()[0].name
-
-
-def _said_at(event: Event) -> datetime:
-    return datetime.fromtimestamp(event.timestamp, UTC)

@@ -12,7 +12,7 @@ from pymongo import MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import PyMongoError
+from pymongo.errors import BulkWriteError, InvalidName, PyMongoError, WriteError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
@@ -26,6 +26,9 @@ Session = ClientSession | None
 Clock = Callable[[], datetime]
 DatabaseError = PyMongoError
 """What any call on the store may raise while MongoDB is away or broken."""
+
+_CAN_BE_REPEATED = frozenset({112, 11000})
+"""Codes of a write that another one was in the way of: a conflict, two inserts of the same at once."""
 
 T = TypeVar("T")
 
@@ -63,20 +66,31 @@ def in_transaction(database: Database[Document], work: Callable[[ClientSession],
         )
 
 
+def is_away(error: Exception) -> bool:
+    """Whether the same call may work later; False when MongoDB or its driver refuses what it is given."""
+    if isinstance(error, BulkWriteError):
+        failed = (error.details or {}).get("writeErrors", [])
+        return all(write["code"] in _CAN_BE_REPEATED for write in failed)
+    if isinstance(error, WriteError):
+        return error.code in _CAN_BE_REPEATED
+    return isinstance(error, PyMongoError) and not isinstance(error, InvalidName)
+
+
 def to_document(record: Any) -> Document:
     """A record (a dataclass with ``id``) as a document; enums become their values, tuples lists."""
-    document: Document = _plain(record)
+    document: Document = plain(record)
     document["_id"] = document.pop("id")
     return document
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as documents have it: records become documents, enums their values, tuples lists."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     return str(value) if isinstance(value, str) else value
 
 
@@ -89,6 +103,8 @@ __all__ = [
     "Session",
     "connect",
     "in_transaction",
+    "is_away",
+    "plain",
     "to_document",
     "utc_now",
 ]

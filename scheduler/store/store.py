@@ -80,6 +80,7 @@ class Store:
         for collection in (
             self.alarms,
             self.catalogue,
+            self.dead_letters,
             self.keys,
             self.orders,
             self.outbox,

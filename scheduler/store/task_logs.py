@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+
+from pymongo import UpdateOne
 
 from scheduler.store.database import Clock, Collection, Database, Document
 
 KEPT_SECONDS = 90 * 24 * 3600
 """Lines are dropped after this long."""
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """The lines of one event."""
+
+    task_id: str
+    ordinal: tuple[int, int, int]  # of the event
+    said_at: datetime  # by the worker's clock
+    lines: Sequence[str]
 
 
 class TaskLogs:
@@ -22,16 +35,19 @@ class TaskLogs:
         """Indexes for the look-ups below."""
         self._logs.create_index("at", expireAfterSeconds=KEPT_SECONDS)
 
-    def add(
-        self, task_id: str, ordinal: tuple[int, int, int], said_at: datetime, lines: Sequence[str]
-    ) -> None:
-        """Stores the lines of one event."""
-        attempt, claim, seq = ordinal
-        self._logs.update_one(
-            {"_id": {"task_id": task_id, "attempt": attempt, "claim": claim, "seq": seq}},
-            {"$setOnInsert": {"at": self._clock(), "said_at": said_at, "lines": list(lines)}},
-            upsert=True,
-        )
+    def add_all(self, entries: Iterable[LogEntry]) -> None:
+        """Stores the lines of many events."""
+        now = self._clock()
+        upserts = [
+            UpdateOne(
+                {"_id": _id(entry)},
+                {"$setOnInsert": {"at": now, "said_at": entry.said_at, "lines": list(entry.lines)}},
+                upsert=True,
+            )
+            for entry in entries
+        ]
+        if upserts:
+            self._logs.bulk_write(upserts, ordered=False)
 
     def of_task(self, task_id: str) -> list[Document]:
         """The task's lines as {"attempt", "at", "lines"}, in the order in which they were said."""
@@ -42,3 +58,8 @@ class TaskLogs:
             {"attempt": entry["_id"]["attempt"], "at": entry["said_at"], "lines": entry["lines"]}
             for entry in found
         ]
+
+
+def _id(entry: LogEntry) -> Document:
+    attempt, claim, seq = entry.ordinal
+    return {"task_id": entry.task_id, "attempt": attempt, "claim": claim, "seq": seq}

@@ -1,14 +1,17 @@
-"""The collection ``tasks``. :meth:`Tasks.apply` is the only function that changes a task's state."""
+"""The collection ``tasks``. :meth:`Tasks.apply` and :meth:`Tasks.replace_all` alone change a task's state."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
 from typing import TypeVar
+
+from pymongo import UpdateOne
 
 from cardshop.contract.errors import NotFound
 from scheduler.domain.states import FINAL_TASK_STATES, TaskState
 from scheduler.domain.tasks import Change, Task, TaskKind
-from scheduler.store.database import Collection, Database, Document, Session, to_document
+from scheduler.store.database import Collection, Database, Document, Session, plain, to_document
 
 Answer = TypeVar("Answer")
 
@@ -34,6 +37,11 @@ class Tasks:
         if document is None:
             raise NotFound(f"There is no task {task_id}.")
         return _task(document)
+
+    def by_ids(self, task_ids: Iterable[str], session: Session = None) -> dict[str, Task]:
+        """Those of the tasks that there are, by id."""
+        found = self._tasks.find({"_id": {"$in": list(task_ids)}}, session=session)
+        return {document["_id"]: _task(document) for document in found}
 
     def of_order(self, order_id: str, session: Session = None) -> list[Task]:
         """An order's tasks: the image first, then the cards by unit."""
@@ -94,13 +102,41 @@ class Tasks:
             if replaced.matched_count:
                 return task, decided
 
+    def replace_all(self, changes: Sequence[tuple[Task, Task]], session: Session = None) -> bool:
+        """Writes many changed tasks at once, each by compare-and-set on its revision.
+
+        Args:
+            changes: pairs of a task as it was read and as it is to be (its revision is higher).
+            session: the transaction that it is part of.
+
+        Returns:
+            False when another process changed one of them meanwhile: that one is not written, the rest is.
+        """
+        if not changes:
+            return True
+        replacements = [
+            UpdateOne({"_id": before.id, "revision": before.revision}, {"$set": _changes(before, after)})
+            for before, after in changes
+        ]
+        done = self._tasks.bulk_write(replacements, ordered=False, session=session)
+        return done.matched_count == len(changes)
+
+
+def _changes(before: Task, after: Task) -> Document:
+    """The fields that differ; for a progress that is three of twenty."""
+    return {
+        field.name: plain(getattr(after, field.name))
+        for field in fields(after)
+        if getattr(after, field.name) is not getattr(before, field.name)
+    }
+
 
 def _task(document: Document) -> Task:
-    fields = {**document, "id": document["_id"]}
-    del fields["_id"]
+    values = {**document, "id": document["_id"]}
+    del values["_id"]
     return Task(
         **{
-            **fields,
+            **values,
             "kind": TaskKind(document["kind"]),
             "state": TaskState(document["state"]),
             "folded": tuple(document["folded"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -67,6 +67,11 @@ class Users:
         if user is None:
             raise NotFound(f"There is no user {username}.")
         return user
+
+    def roles(self, usernames: Iterable[str]) -> dict[str, Role]:
+        """The roles of those of the accounts that there are, by name."""
+        found = self._users.find({"_id": {"$in": list(usernames)}}, {"role": 1})
+        return {document["_id"]: Role(document["role"]) for document in found}
 
     def every(self) -> list[User]:
         """Every account, by name."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+from pymongo import UpdateOne
 
 from scheduler.store.database import Clock, Collection, Database, Document, Session
 
@@ -25,6 +27,26 @@ class Worker:
     slots: tuple[Mapping[str, Any], ...]  # {"slot", "card": {"serial", "size_bytes"} or None, "at"}
 
 
+@dataclass(frozen=True)
+class WorkerSeen:
+    """What an event tells of its worker."""
+
+    username: str
+    kind: str  # its account's role
+    hostname: str
+    online: bool  # False: it says that it ends
+
+
+@dataclass(frozen=True)
+class SlotSeen:
+    """What an event tells of a slot."""
+
+    username: str  # of the writer
+    slot: str
+    card: Mapping[str, Any] | None
+    at: datetime  # by the writer's clock
+
+
 class Workers:
     """Workers by user name."""
 
@@ -34,29 +56,47 @@ class Workers:
 
     def seen(self, username: str, kind: str, hostname: str, *, online: bool) -> None:
         """An event of the worker arrived."""
-        self._workers.update_one(
-            {"_id": username},
-            {
-                "$set": {
-                    "kind": kind,
-                    "hostname": hostname,
-                    "online": online,
-                    "last_seen": self._clock(),
-                },
-                "$setOnInsert": {"slots": {}},
-            },
-            upsert=True,
-        )
+        self.seen_all([WorkerSeen(username, kind, hostname, online)])
 
-    def slot_changed(self, username: str, slot: str, card: Mapping[str, Any] | None, at: datetime) -> None:
-        """A card came into a slot or left it; an event older than the last one about the slot is ignored."""
-        self._workers.update_one(
-            {
-                "_id": username,
-                "$or": [{f"slots.{slot}.at": {"$lt": at}}, {f"slots.{slot}": {"$exists": False}}],
-            },
-            {"$set": {f"slots.{slot}": {"slot": slot, "card": card, "at": at}}},
-        )
+    def seen_all(self, workers: Iterable[WorkerSeen]) -> None:
+        """Events of the workers arrived."""
+        now = self._clock()
+        updates = [
+            UpdateOne(
+                {"_id": worker.username},
+                {
+                    "$set": {
+                        "kind": worker.kind,
+                        "hostname": worker.hostname,
+                        "online": worker.online,
+                        "last_seen": now,
+                    },
+                    "$setOnInsert": {"slots": {}},
+                },
+                upsert=True,
+            )
+            for worker in workers
+        ]
+        if updates:
+            self._workers.bulk_write(updates, ordered=False)
+
+    def slots_changed(self, slots: Iterable[SlotSeen]) -> None:
+        """Cards came into slots or left them; what is older than what is known of its slot is ignored."""
+        updates = [
+            UpdateOne(
+                {
+                    "_id": seen.username,
+                    "$or": [
+                        {f"slots.{seen.slot}.at": {"$lt": seen.at}},
+                        {f"slots.{seen.slot}": {"$exists": False}},
+                    ],
+                },
+                {"$set": {f"slots.{seen.slot}": {"slot": seen.slot, "card": seen.card, "at": seen.at}}},
+            )
+            for seen in slots
+        ]
+        if updates:
+            self._workers.bulk_write(updates)
 
     def every(self, session: Session = None) -> list[Worker]:
         """All workers by name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,18 +41,20 @@ def connect(rabbit: RealRabbit, username: str) -> Connection:
     return broker.connection(address.host, address.port, username, rabbit.password, rabbit.ca_file)
 
 
-def tell(rabbit: RealRabbit, username: str, body: Any, *, user_id: str | None = "same") -> None:
-    """Publishes an event as ``username``."""
+def tell(rabbit: RealRabbit, username: str, *bodies: Any, user_id: str | None = "same") -> None:
+    """Publishes events as ``username``."""
+    properties = {} if user_id is None else {"user_id": username if user_id == "same" else user_id}
     with connect(rabbit, username) as connection:
-        properties = {} if user_id is None else {"user_id": username if user_id == "same" else user_id}
-        connection.Producer(exchange=queues.EVENT_EXCHANGE, auto_declare=False).publish(
-            body if isinstance(body, str) else json.dumps(body),
-            routing_key="task.any",
-            content_type="application/json",
-            content_encoding="utf-8",
-            delivery_mode=2,
-            **properties,
-        )
+        producer = connection.Producer(exchange=queues.EVENT_EXCHANGE, auto_declare=False)
+        for body in bodies:
+            producer.publish(
+                body if isinstance(body, str) else json.dumps(body),
+                routing_key="task.any",
+                content_type="application/json",
+                content_encoding="utf-8",
+                delivery_mode=2,
+                **properties,
+            )
 
 
 @contextmanager
@@ -90,6 +93,11 @@ def success(task: Task) -> dict[str, Any]:
         "seq": 1,
         "outcome": outcome_to_wire(image_built()),
     }
+
+
+def progress(task: Task, *, seq: int) -> dict[str, Any]:
+    body = {"phase": "fetch", "done": seq, "total": 100, "unit": "bytes"}
+    return {**success(task), "type": "task-progress", "seq": seq, **body}
 
 
 def test_an_outcome_told_while_no_monitor_ran_is_folded_later(rabbit: RealRabbit, store: Store) -> None:
@@ -152,3 +160,64 @@ def test_a_broken_message_does_not_stop_those_behind_it(rabbit: RealRabbit, stor
         assert eventually(lambda: store.tasks.get(image.id).state is TaskState.SUCCEEDED)
 
     assert len(store.dead_letters.every()) == 2
+
+
+def test_an_event_that_the_database_can_not_keep_does_not_stop_the_others(
+    rabbit: RealRabbit, store: Store
+) -> None:
+    images = [a_claimed_image(store) for _ in range(3)]
+    tell(rabbit, "creator-1", success(images[0]))
+    tell(rabbit, "creator-1", success(images[1]) | {"seq": 2**70})
+    tell(rabbit, "creator-1", success(images[2]))
+
+    with monitoring(rabbit, store):
+        assert eventually(lambda: store.tasks.get(images[2].id).state is TaskState.SUCCEEDED)
+        assert eventually(lambda: bool(store.dead_letters.every()))
+
+    assert [store.tasks.get(image.id).state for image in images] == ["succeeded", "started", "succeeded"]
+    assert "can't be kept" in store.dead_letters.every()[0]["why"]
+
+
+def test_a_broken_message_that_comes_a_thousand_times_is_one_dead_letter(
+    rabbit: RealRabbit, store: Store
+) -> None:
+    image = a_claimed_image(store)
+    for _ in range(5):
+        tell(rabbit, "creator-1", "{no json")
+    tell(rabbit, "creator-1", success(image))
+
+    with monitoring(rabbit, store):
+        assert eventually(lambda: store.tasks.get(image.id).state is TaskState.SUCCEEDED)
+
+    assert [letter["times"] for letter in store.dead_letters.every()] == [5]
+
+
+def test_events_wait_in_their_queue_while_the_database_is_away(
+    rabbit: RealRabbit, mongod: RealMongod, store: Store
+) -> None:
+    image = a_claimed_image(store)
+
+    with monitoring(rabbit, store):
+        mongod.stop(signal.SIGKILL)
+        tell(rabbit, "creator-1", success(image))
+        mongod.start()
+        assert eventually(lambda: store.tasks.get(image.id).state is TaskState.SUCCEEDED)
+
+    assert store.dead_letters.every() == []
+
+
+def test_two_monitors_share_the_events_of_a_task(rabbit: RealRabbit, store: Store) -> None:
+    images = [a_claimed_image(store) for _ in range(4)]
+    told = [progress(image, seq=seq) for seq in range(1, 60) for image in images]
+    tell(rabbit, "creator-1", *told, *(success(image) | {"seq": 60} for image in images))
+
+    with monitoring(rabbit, store), monitoring(rabbit, store):
+        assert eventually(
+            lambda: all(store.tasks.get(image.id).state is TaskState.SUCCEEDED for image in images)
+        )
+
+    for image in images:
+        task = store.tasks.get(image.id)
+        assert task.folded == (1, 1, 60)
+        assert [change.to_state for change in task.history].count("succeeded") == 1
+    assert store.dead_letters.every() == []

@@ -16,7 +16,8 @@ from scheduler.domain.rights import Role
 from scheduler.domain.states import OrderState, TaskState
 from scheduler.domain.tasks import Task
 from scheduler.shop import orders, tasks
-from scheduler.shop.tasks import claim, dispatch_waiting, fold_event, give_up_silent
+from scheduler.shop.folding import fold_event
+from scheduler.shop.tasks import claim, dispatch_waiting, give_up_silent
 from scheduler.store.outbox import LineKind, OutboxLine
 from scheduler.store.store import Store
 from tests.real_services import RealMongod

@@ -1,0 +1,109 @@
+"""A batch of messages on its way into the database: what can be folded, and what is a dead letter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from kombu.message import Message
+
+from cardshop.contract.errors import MessageRejected
+from cardshop.contract.events import Event
+from cardshop.contract.names import DEAD_LETTER_QUEUE, EVENT_QUEUE
+from scheduler.shop.folding import Told, fold_events
+from scheduler.store.database import is_away
+from scheduler.store.dead_letters import NewLetter
+from scheduler.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+DELIVERED_TOO_OFTEN = "The task's message was delivered too often: it ended its worker each time."
+
+
+@dataclass(frozen=True)
+class _Read:
+    """One event of a message."""
+
+    told: Told
+    message: Message
+
+
+class Batch:
+    """Read messages; :meth:`keep` may be called again when the database was away."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._events: list[_Read] = []
+        self._broken: list[NewLetter] = []
+
+    def add(self, message: Message) -> None:
+        """Reads a message of the event queue."""
+        sender = _sender(message)
+        try:
+            if not sender:
+                raise MessageRejected("The message doesn't say who sent it.", field="user_id")
+            events = [Event.from_wire(data) for data in _events(message)]
+        except MessageRejected as error:
+            self._broken.append(_letter(message, EVENT_QUEUE, error.sentence))
+            return
+        self._events += [_Read(Told(event, sender), message) for event in events if event is not None]
+
+    def bury(self, message: Message) -> None:
+        """Takes a task's message that the broker gave up."""
+        self._broken.append(_letter(message, DEAD_LETTER_QUEUE, DELIVERED_TOO_OFTEN))
+
+    def keep(self) -> None:
+        """Folds the events and keeps the dead letters. Raises DatabaseError while MongoDB is away."""
+        letters = [*self._broken, *self._folded(self._events)]
+        for letter in letters:
+            log.warning("dead letter", source=letter.source, sender=letter.sender, why=letter.why)
+        self._store.dead_letters.add_all(letters)
+        self._store.health.did("event-folded")
+
+    def _folded(self, events: Sequence[_Read]) -> list[NewLetter]:
+        """Folds; gives those that must not be believed, or that the database refuses.
+
+        One event that can't be kept must not hold up the others: it is looked for by halves.
+        """
+        try:
+            refused = fold_events(self._store, [event.told for event in events])
+        except Exception as error:
+            if is_away(error):
+                raise
+            if len(events) == 1:
+                log.exception("event can't be kept", type=events[0].told.event.type)
+                return [_letter(events[0].message, EVENT_QUEUE, f"It can't be kept: {error!r}.")]
+            middle = len(events) // 2
+            return [*self._folded(events[:middle]), *self._folded(events[middle:])]
+        return [
+            _letter(events[place].message, EVENT_QUEUE, rejected.sentence)
+            for place, rejected in refused.items()
+        ]
+
+
+def _letter(message: Message, source: str, why: str) -> NewLetter:
+    return NewLetter(source, _sender(message), why, _bytes(message).decode(errors="replace"))
+
+
+def _sender(message: Message) -> str:
+    return str(message.properties.get("user_id") or "")
+
+
+def _events(message: Message) -> list[Mapping[str, Any]]:
+    """The events of a message: Celery sends one, or a list of them."""
+    try:
+        content = json.loads(_bytes(message))
+    except ValueError:
+        raise MessageRejected("The message is no JSON.") from None
+    events = content if isinstance(content, list) else [content]
+    if not all(isinstance(event, dict) for event in events):
+        raise MessageRejected("The message is no event.")
+    return events
+
+
+def _bytes(message: Message) -> bytes:
+    body = message.body
+    return body if isinstance(body, bytes) else str(body).encode()
