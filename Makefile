@@ -79,7 +79,9 @@ base-arm64: $(STAMP) ## Build the base image for a Raspberry Pi (half an hour on
 lock: $(STAMP) ## Choose the versions of Python's packages anew (requirements.lock)
 	$(PYTHON) -m venv var/lock
 	var/lock/bin/pip install --quiet pip-tools
-	var/lock/bin/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras \
+	# writer-helper asks for Cardshop by its version, which no index has.
+	var/lock/bin/pip wheel --quiet --no-deps --wheel-dir var/lock/wheels .
+	PIP_FIND_LINKS=var/lock/wheels var/lock/bin/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras \
 	    --all-build-deps --extra dev --no-header --annotation-style line \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
 	    --output-file var/lock/chosen pyproject.toml $(wildcard $(HELPER)/pyproject.toml)

@@ -7,15 +7,14 @@ import sys
 
 from cardshop import logs
 from cardshop.contract.errors import CardshopError
-from cardshop.settings import load
 from writer.app import run
-from writer.settings import Settings
+from writer.settings import read
 
 
 def main() -> int:
     """Runs the service. Returns the exit status."""
     try:
-        settings = load(Settings, os.environ)
+        settings = read(os.environ)
     except CardshopError as error:
         sys.stderr.write(f"{error.sentence}\n")
         return error.exit_status

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cardshop import writer_host
 from cardshop.contract.errors import InvalidInput
-from cardshop.settings import setting, variable
+from cardshop.settings import load, setting, variable
 from cardshop.worker import WorkerSettings
 
-DEFAULT_CACHE_BYTES = 200_000_000_000
-
-_SLOT_NAME = re.compile(r"[A-Za-z0-9-]{1,16}")
+CONFIGURATION = variable("configuration")
+"""Names the file of ``cardshop.writer_host``; the slot's name then tells which of its writers this one is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +28,26 @@ class Settings(WorkerSettings):
     slot: str = setting("the slot's name, for example A")
     slot_path: Path = setting("a folder (virtual slot) or a block device such as /dev/disk/by-path/...")
     cache_bytes: int = setting(
-        "how much the images in the cache may take; images in use stay", default=DEFAULT_CACHE_BYTES
+        "how much the images in the cache may take; images in use stay",
+        default=writer_host.DEFAULT_CACHE_BYTES,
     )
 
     def __post_init__(self) -> None:
-        if not _SLOT_NAME.fullmatch(self.slot):
-            raise InvalidInput(
-                f"{variable('slot')} is wrong: use 1 to 16 letters, digits or hyphens.", field="slot"
-            )
+        if wrong := writer_host.wrong_slot_name(self.slot):
+            raise InvalidInput(f"{variable('slot')} is wrong: it {wrong}.", field="slot")
+
+
+def read(environment: Mapping[str, str]) -> Settings:
+    """The settings that the environment says, and for what it doesn't say, the host's configuration file.
+
+    Raises:
+        InvalidInput: names what is missing or wrong.
+        NotFound: the file isn't there, or has no such slot.
+    """
+    path = environment.get(CONFIGURATION)
+    if not path:
+        return load(Settings, environment)
+    slot = environment.get(variable("slot"))
+    if not slot:
+        raise InvalidInput(f"{variable('slot')} is missing: the name of a slot in {path}.", field="slot")
+    return load(Settings, {**writer_host.load(Path(path)).variables(slot), **environment})

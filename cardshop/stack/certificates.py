@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from cardshop.stack.folder import write_private
+from cardshop.private_files import write_private
 
 AUTHORITY_LIFE = dt.timedelta(days=3650)
 SERVER_LIFE = dt.timedelta(days=365)

@@ -17,9 +17,10 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from cardshop.contract.errors import Unavailable
+from cardshop.private_files import write_private
 from cardshop.settings import Address
 from cardshop.stack.certificates import Authority
-from cardshop.stack.folder import StackFolder, write_private
+from cardshop.stack.folder import StackFolder
 from cardshop.stack.ports import LOOPBACK
 from cardshop.stack.service import Service
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cardshop.contract.errors import Conflict, Unavailable
-from cardshop.stack.folder import write_private
+from cardshop.private_files import write_private
 
 LOOPBACK = "127.0.0.1"
 

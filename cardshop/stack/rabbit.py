@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cardshop.contract.errors import Unavailable
+from cardshop.private_files import write_private
 from cardshop.programs import find
 from cardshop.settings import Address
 from cardshop.stack.certificates import Authority
-from cardshop.stack.folder import StackFolder, write_private
+from cardshop.stack.folder import StackFolder
 from cardshop.stack.ports import LOOPBACK
 from cardshop.stack.service import Service
 

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from cardshop.private_files import write_private
 from cardshop.settings import Address
 from cardshop.stack.cards import Cards
 from cardshop.stack.certificates import HOST_NAME, Authority
-from cardshop.stack.folder import StackFolder, write_private
+from cardshop.stack.folder import StackFolder
 from cardshop.stack.library import PORTS as LIBRARY_PORTS
 from cardshop.stack.library import Library
 from cardshop.stack.mongod import Mongod

@@ -14,9 +14,10 @@ from typing import Any, cast
 from supervisor.xmlrpc import SupervisorTransport
 
 from cardshop.contract.errors import InvalidInput, NotFound, Unavailable
+from cardshop.private_files import write_private
 from cardshop.programs import run
 from cardshop.settings import PREFIX
-from cardshop.stack.folder import StackFolder, write_private
+from cardshop.stack.folder import StackFolder
 from cardshop.stack.service import Service
 
 LONGEST_SOCKET_PATH = 100

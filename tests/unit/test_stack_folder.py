@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from cardshop.contract.errors import Conflict, InvalidInput, NotFound
+from cardshop.private_files import write_private
 from cardshop.stack.cards import Cards
-from cardshop.stack.folder import StackFolder, write_private
+from cardshop.stack.folder import StackFolder
 from cardshop.stack.ports import PASSIVE_PORTS, is_free, kept_ports, require_free
 from cardshop.stack.supervisor import Supervisor, required_plain
 

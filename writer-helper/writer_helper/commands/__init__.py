@@ -1,0 +1,1 @@
+"""The commands: one module a group, each with ``add``, which puts its parsers under the main one."""
