@@ -111,8 +111,7 @@ class Customer:
         zim = library.folder / f"faults-{megabytes}.zim"
         if not zim.exists():
             noise = random.Random(megabytes)  # noqa: S311 - filler, the same each time
-            pages = {f"page-{number}": noise.randbytes(500_000).hex() for number in range(2 * megabytes)}
-            make_zim(zim, zim.stem, pages)
+            make_zim(zim, zim.stem, files={"noise": noise.randbytes(megabytes * 1_000_000)})
         library.publish()
         admin = self._stack.api("admin")
         found: list[str] = []

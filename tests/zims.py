@@ -10,6 +10,8 @@ from typing import Any
 
 from libzim.writer import Creator, Hint, Item, StringProvider
 
+NO_FILES: Mapping[str, bytes] = {}
+
 
 class _Page(Item):  # type: ignore[misc]
     def __init__(self, path: str, title: str, text: str) -> None:
@@ -32,8 +34,33 @@ class _Page(Item):  # type: ignore[misc]
         return {Hint.FRONT_ARTICLE: True, Hint.COMPRESS: True}
 
 
+class _File(Item):  # type: ignore[misc]
+    def __init__(self, path: str, content: bytes) -> None:
+        super().__init__()
+        self._path, self._content = path, content
+
+    def get_path(self) -> str:
+        return self._path
+
+    def get_title(self) -> str:
+        return ""
+
+    def get_mimetype(self) -> str:
+        return "application/octet-stream"
+
+    def get_contentprovider(self) -> Any:
+        return StringProvider(self._content)
+
+    def get_hints(self) -> dict[Hint, bool]:
+        return {Hint.FRONT_ARTICLE: False, Hint.COMPRESS: False}
+
+
 def make_zim(
-    path: Path, title: str = "A library", articles: Mapping[str, str] | int = 3, language: str = "eng"
+    path: Path,
+    title: str = "A library",
+    articles: Mapping[str, str] | int = 3,
+    language: str = "eng",
+    files: Mapping[str, bytes] = NO_FILES,
 ) -> Path:
     """A ZIM file with an illustration and a full-text index.
 
@@ -42,6 +69,7 @@ def make_zim(
         title: its title; its name is the file's.
         articles: text by page name, or how many pages to make up.
         language: ISO 639-3.
+        files: stored beside the articles as they are, neither compressed nor indexed: the quick way to size.
     """
     if isinstance(articles, int):
         articles = {f"page-{number}": f"Page {number} of {title}. " * 20 for number in range(articles)}
@@ -50,6 +78,8 @@ def make_zim(
         creator.set_mainpath(names[0])
         for name, text in articles.items():
             creator.add_item(_Page(name, name, text))
+        for name, content in files.items():
+            creator.add_item(_File(name, content))
         creator.add_illustration(48, _png(48))
         for key, value in {
             "Title": title,
