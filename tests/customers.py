@@ -59,18 +59,6 @@ class Customer:
     def cancel(self, order_id: str) -> None:
         self._operator.post(f"/v1/orders/{order_id}/cancel", {})
 
-    def wait_phase(self, order_id: str, kind: str, *phases: str) -> dict[str, Any]:
-        """Waits until a task of the order is in one of the phases; that task."""
-        seen: list[dict[str, Any]] = []
-
-        def there() -> bool:
-            tasks = [task for task in self.order(order_id)["tasks"] if task["kind"] == kind]
-            seen[:] = [task for task in tasks if task["progress"] and task["progress"]["phase"] in phases]
-            return bool(seen)
-
-        until(f"a {kind} task is at {phases}", there, PATIENCE_SECONDS)
-        return seen[0]
-
     def wait_state(self, order_id: str, *states: str, seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
         """Waits until the order is in one of the states; the order."""
         order: dict[str, Any] = {}
@@ -101,10 +89,17 @@ class Customer:
             assert _wrong(card.path, manifest) == []
         assert self._stack.api("admin").get("/v1/dead-letters")["items"] == []
 
-    def claims(self, task: dict[str, Any]) -> int:
-        """How often a worker began the task."""
-        lines = self._stack.log(task["worker"]).splitlines()
-        return sum("event='begun'" in line and task["id"] in line for line in lines)
+    def begun(self, order: dict[str, Any]) -> dict[str, int]:
+        """How often a worker began the image and each card of the order: 1 unless the work was lost."""
+        return {_name(task): self._told("begun", task) for task in order["tasks"]}
+
+    def has_ended(self, task: dict[str, Any], worker: str) -> bool:
+        """Whether the worker ended the task, whatever the database knows."""
+        return self._told("ended", task, worker) > 0
+
+    def _told(self, event: str, task: dict[str, Any], worker: str = "") -> int:
+        lines = self._stack.log(worker or task["worker"]).splitlines()
+        return sum(f"event='{event}'" in line and task["id"] in line for line in lines)
 
     def _publish(self, megabytes: int) -> str:
         library = self._stack.stack.services.library
@@ -124,6 +119,10 @@ class Customer:
 
         until("the catalogue lists the contents", listed, PATIENCE_SECONDS)
         return found[0]
+
+
+def _name(task: dict[str, Any]) -> str:
+    return f"card {task['unit']}" if task["kind"] == "write" else "image"
 
 
 def _wrong(card: Path, manifest: Manifest) -> list[Any]:

@@ -1,23 +1,32 @@
 """Something dies on the way from the order to its cards; the order ends well, and nothing is done twice.
 
 Each test says what is killed. What must hold is the same: the order is ``written``, each card holds the image
-byte for byte, and no message ended in the dead letters.
+byte for byte, no message ended in the dead letters, and only what was lost was begun again.
+
+Where a fault must fall into the middle of the work, the files that grow are watched: they can't be late,
+as what is told of the progress can.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.customers import Customer
+from tests.customers import PATIENCE_SECONDS, Customer
 from tests.real_stack import RealStack
 from tests.workers import until
 
-MIB = 1024 * 1024
+MIDDLE_BYTES = 16 * 1024 * 1024
+"""Of the image's 160 MB: when so many are there, the work is in its middle."""
+
+EACH_ONCE = {"image": 1, "card 1": 1, "card 2": 1}
 
 
 @pytest.fixture(scope="module")
@@ -25,20 +34,15 @@ def customer(stack: RealStack) -> Customer:
     return Customer(stack)
 
 
-def image(order: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = next(task for task in order["tasks"] if task["kind"] == "create")
-    return found
-
-
 def test_the_creator_is_killed_in_the_middle_of_a_build(stack: RealStack, customer: Customer) -> None:
     order_id = customer.place()
-    customer.wait_phase(order_id, "create", "fetch", "build")
+    catch_build(stack, customer, order_id)
 
     killed = stack.kill("creator-1")
     stack.wait_back("creator-1", killed)
     order = customer.wait_state(order_id, "written")
 
-    assert customer.claims(image(order)) == 2
+    assert customer.begun(order) == EACH_ONCE | {"image": 2}
     assert image(order)["attempt"] == 1
     customer.assert_good(order)
 
@@ -46,27 +50,28 @@ def test_the_creator_is_killed_in_the_middle_of_a_build(stack: RealStack, custom
 def test_the_monitor_is_down_during_a_build(stack: RealStack, customer: Customer) -> None:
     stack.stop("monitor")
     order_id = customer.place()
-    until("the image is built", lambda: built_unnoticed(stack, customer, order_id), 60)
+    task = image(customer.order(order_id))
+    until("the image is built", lambda: customer.has_ended(task, "creator-1"), PATIENCE_SECONDS)
     unnoticed = customer.order(order_id)
 
     stack.start("monitor")
     order = customer.wait_state(order_id, "written")
 
-    assert unnoticed["state"] != "built"
-    assert customer.claims(image(order)) == 1
+    assert unnoticed["state"] not in {"built", "writing", "written"}
+    assert customer.begun(order) == EACH_ONCE
     customer.assert_good(order)
 
 
 @pytest.mark.parametrize("how", ["TERM", "KILL"])
 def test_rabbitmq_is_restarted_during_a_build(stack: RealStack, customer: Customer, how: str) -> None:
     order_id = customer.place()
-    customer.wait_phase(order_id, "create", "fetch", "build")
+    catch_build(stack, customer, order_id)
 
     killed = stack.kill("rabbit", how)
     stack.wait_back("rabbit", killed)
     order = customer.wait_state(order_id, "written")
 
-    assert customer.claims(image(order)) == 1
+    assert customer.begun(order) == EACH_ONCE
     customer.assert_good(order)
 
 
@@ -76,24 +81,26 @@ def test_an_upload_is_cut_in_the_middle(stack: RealStack, customer: Customer) ->
     images = stack.stack.folder.inside("data", "warehouse", "images")
     part, final = images / f"{digest}.img.part", images / f"{digest}.img"
     warehouse = stack.pid("warehouse")
-    until("the upload is on its way", lambda: stored(part) > 16 * MIB)
+    catch("the upload", lambda: stored(part) > MIDDLE_BYTES)
 
     os.kill(warehouse, signal.SIGKILL)
-    cut_at = stored(part)
-    finished_before = final.exists()
+    cut_at, finished = stored(part), final.exists()
     stack.wait_back("warehouse", warehouse)
     order = customer.wait_state(order_id, "written")
 
-    assert not finished_before
+    assert not finished
     assert cut_at < stored(final)
-    assert customer.claims(image(order)) == 1
+    assert customer.begun(order) == EACH_ONCE
     customer.assert_good(order)
 
 
-def test_a_card_is_turned_read_only(stack: RealStack, customer: Customer) -> None:
+@pytest.mark.parametrize("moment", ["before it is written", "in the middle"])
+def test_a_card_is_turned_read_only(stack: RealStack, customer: Customer, moment: str) -> None:
     order_id = customer.place()
     card = stack.cards.card_in("A")
     assert card
+    if moment == "in the middle":
+        catch("the writing", lambda: stored(card.path) > MIDDLE_BYTES)
     card.path.chmod(0o444)
 
     failed = customer.wait_state(order_id, "failed")
@@ -104,17 +111,22 @@ def test_a_card_is_turned_read_only(stack: RealStack, customer: Customer) -> Non
     assert failed["failure"]["code"] == "card-refused"
     attempts = {task["worker"]: task["attempt"] for task in order["tasks"] if task["kind"] == "write"}
     assert attempts == {"writer-1": 2, "writer-2": 1}
+    assert sorted(customer.begun(order).items()) == [("card 1", 2), ("card 2", 1), ("image", 1)]
     customer.assert_good(order)
 
 
 def test_a_writer_is_killed_in_the_middle_of_a_card(stack: RealStack, customer: Customer) -> None:
     order_id = customer.place()
-    task = customer.wait_phase(order_id, "write", "download", "write", "read-back")
+    card = stack.cards.card_in("A")
+    assert card
+    catch("the writing", lambda: stored(card.path) > MIDDLE_BYTES)
 
-    killed = stack.kill(task["worker"])
-    stack.wait_back(task["worker"], killed)
+    killed = stack.kill("writer-1")
+    stack.wait_back("writer-1", killed)
+    order = customer.wait_state(order_id, "written")
 
-    customer.assert_good(customer.wait_state(order_id, "written"))
+    assert sorted(customer.begun(order).values()) == [1, 1, 2]
+    customer.assert_good(order)
 
 
 def test_an_order_that_waits_for_a_card_is_canceled_within_seconds(
@@ -122,24 +134,40 @@ def test_an_order_that_waits_for_a_card_is_canceled_within_seconds(
 ) -> None:
     order_id = customer.place()
     stack.cards.remove("A")
-    until("the writer waits", lambda: state_of(customer, order_id, "writer-1") == "waiting-for-card", 60)
+    until("the writer waits", lambda: first_card(customer, order_id) == "waiting-for-card", PATIENCE_SECONDS)
 
     customer.cancel(order_id)
-    until("the task is ended", lambda: state_of(customer, order_id, "writer-1") == "canceled", 10)
+    until("the task is ended", lambda: first_card(customer, order_id) == "canceled", 10)
 
     assert customer.order(order_id)["state"] == "canceled"
     customer.assert_good(customer.wait_state(customer.place(), "written"))
 
 
-def built_unnoticed(stack: RealStack, customer: Customer, order_id: str) -> bool:
-    task = image(customer.order(order_id))["id"]
-    lines = stack.log("creator-1").splitlines()
-    return any("event='ended'" in line and task in line for line in lines)
+def image(order: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = next(task for task in order["tasks"] if task["kind"] == "create")
+    return found
 
 
-def state_of(customer: Customer, order_id: str, worker: str) -> str:
+def first_card(customer: Customer, order_id: str) -> str:
+    """The state of the card that slot A's writer has, empty while it has none."""
     tasks = customer.order(order_id)["tasks"]
-    return next((task["state"] for task in tasks if task["worker"] == worker), "")
+    return next((str(task["state"]) for task in tasks if task["worker"] == "writer-1"), "")
+
+
+def catch_build(stack: RealStack, customer: Customer, order_id: str) -> None:
+    """Returns when the creator is in the middle of the order's image."""
+    digest = customer.order(order_id)["image_digest"]
+    part = stack.stack.folder.data("creator-1") / "work" / digest / f"{digest}.img.part"
+    catch("the build", lambda: stored(part) > MIDDLE_BYTES)
+
+
+def catch(work: str, in_its_middle: Callable[[], bool]) -> None:
+    """Returns within some milliseconds after the work came to its middle."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    pause = threading.Event()
+    while not in_its_middle():
+        assert time.monotonic() < end, f"{work} never came to its middle"
+        pause.wait(0.002)
 
 
 def stored(file: Path) -> int:
