@@ -9,7 +9,15 @@ from typing import Any
 
 from cardshop.contract.tasks import CreateTask, WriteTask
 from scheduler.domain.recipes import ResolvedRecipe
-from scheduler.domain.states import FINAL_TASK_STATES, OrderState, TaskState
+from scheduler.domain.states import (
+    FINAL_TASK_STATES,
+    ORDER_TABLE,
+    OrderEvent,
+    OrderState,
+    Refused,
+    TaskState,
+    after,
+)
 from scheduler.domain.tasks import Change, Task, TaskKind
 
 MOST_CARDS = 1000
@@ -63,8 +71,27 @@ _BEGUN = _ACTIVE - {TaskState.QUEUED}
 _BROKEN = frozenset({TaskState.FAILED, TaskState.TIMED_OUT})
 
 
+_EVENTS: dict[OrderState, OrderEvent] = {
+    OrderState.BUILDING: OrderEvent.BUILD,
+    OrderState.BUILT: OrderEvent.HAVE_IMAGE,
+    OrderState.WRITING: OrderEvent.WRITE,
+    OrderState.WRITTEN: OrderEvent.VERIFY,
+    OrderState.SHIPPED: OrderEvent.SHIP,
+    OrderState.CANCELED: OrderEvent.CANCEL,
+    OrderState.FAILED: OrderEvent.FAIL,
+}
+
+
 def derived_state(order: Order, tasks: Sequence[Task]) -> OrderState:
-    """The order's state, from what was asked and from its tasks."""
+    """The order's state, from what was asked and from its tasks; never a step back."""
+    shown = _shown_state(order, tasks)
+    if shown is order.state or shown is OrderState.ACCEPTED:
+        return order.state
+    state = after(ORDER_TABLE, order.state, _EVENTS[shown])
+    return order.state if isinstance(state, Refused) else state
+
+
+def _shown_state(order: Order, tasks: Sequence[Task]) -> OrderState:
     if order.shipped_at:
         return OrderState.SHIPPED
     if order.cancel_requested_at:
@@ -73,8 +100,9 @@ def derived_state(order: Order, tasks: Sequence[Task]) -> OrderState:
     if image.state in _BROKEN:
         return OrderState.FAILED
     if image.state is not TaskState.SUCCEEDED:
-        return OrderState.BUILDING if image.state in _BEGUN else OrderState.ACCEPTED
-    return _state_of_cards([task.state for task in tasks if task.kind is TaskKind.WRITE])
+        begun = image.state in _BEGUN or image.begun
+        return OrderState.BUILDING if begun else OrderState.ACCEPTED
+    return _state_of_cards([task for task in tasks if task.kind is TaskKind.WRITE])
 
 
 def failure_of(tasks: Sequence[Task]) -> Mapping[str, Any] | None:
@@ -117,12 +145,13 @@ def write_message(order: Order, task: Task) -> WriteTask:
     )
 
 
-def _state_of_cards(states: Sequence[TaskState]) -> OrderState:
+def _state_of_cards(cards: Sequence[Task]) -> OrderState:
+    states = [card.state for card in cards]
     if not states:
         return OrderState.BUILT
     if all(state is TaskState.SUCCEEDED for state in states):
         return OrderState.WRITTEN
     if any(state in _BROKEN for state in states) and all(state in FINAL_TASK_STATES for state in states):
         return OrderState.FAILED
-    begun = any(state in _BEGUN or state in FINAL_TASK_STATES for state in states)
+    begun = any(card.state in _BEGUN or card.begun for card in cards)
     return OrderState.WRITING if begun else OrderState.BUILT

@@ -10,7 +10,17 @@ from typing import Any
 
 from cardshop.contract import wire
 from cardshop.contract.events import CardWritten, Event, EventType, Failure, ImageBuilt, Progress, Waiting
-from scheduler.domain.states import FINAL_TASK_STATES, Refused, TaskEvent, TaskState, transition
+from scheduler.domain.states import (
+    ATTEMPT_TABLE,
+    FINAL_TASK_STATES,
+    AttemptEvent,
+    AttemptState,
+    Refused,
+    TaskEvent,
+    TaskState,
+    after,
+    transition,
+)
 
 
 class TaskKind(StrEnum):
@@ -30,6 +40,19 @@ class Change:
     from_state: str
     to_state: str
     why: str
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt of a task."""
+
+    number: int  # from 1
+    state: AttemptState
+    made_at: datetime
+    begun_at: datetime | None = None  # a worker claimed it
+    ended_at: datetime | None = None
+    worker: str | None = None  # the last that had it
+    why: str = ""  # how it ended, unless well
 
 
 @dataclass(frozen=True)
@@ -54,6 +77,13 @@ class Task:
     outcome: Mapping[str, Any] | None = None  # contract's ImageBuilt or CardWritten
     error: Mapping[str, Any] | None = None  # contract's Failure
     history: tuple[Change, ...] = ()
+    attempts: tuple[Attempt, ...] = ()  # empty until something happens to it
+    tries: int = 0  # attempts that the shop made by itself since a person asked
+
+    @property
+    def begun(self) -> bool:
+        """Whether a worker ever had it."""
+        return any(attempt.begun_at for attempt in self.attempts)
 
     @property
     def final(self) -> bool:
@@ -66,6 +96,11 @@ class Ignored:
     """An event that changes nothing: repeated, late, or of a claim that was lost."""
 
     why: str
+
+
+@dataclass(frozen=True)
+class Overtaken(Ignored):
+    """An event of a worker that works on what it has no more: it changes nothing, its sender is to stop."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +120,18 @@ _FACTS: dict[EventType, TaskEvent] = {
     EventType.TASK_REVOKED: TaskEvent.STOPPED,
 }
 
+_WORKING = frozenset({TaskEvent.START, TaskEvent.PROGRESS, TaskEvent.WAIT})
+
+_ATTEMPT_EVENTS: dict[TaskState, AttemptEvent] = {
+    TaskState.STARTED: AttemptEvent.BEGIN,
+    TaskState.WAITING_FOR_CARD: AttemptEvent.BEGIN,
+    TaskState.SUCCEEDED: AttemptEvent.SUCCEED,
+    TaskState.FAILED: AttemptEvent.FAIL,
+    TaskState.CANCELED: AttemptEvent.CANCEL,
+    TaskState.TIMED_OUT: AttemptEvent.EXPIRE,
+}
+"""What a task's new state says of its attempt."""
+
 _BEFORE_A_CLAIM = frozenset({EventType.TASK_RECEIVED, EventType.TASK_STARTED, EventType.TASK_REVOKED})
 
 
@@ -94,8 +141,8 @@ def move(task: Task, event: TaskEvent, *, who: str, at: datetime, why: str = "")
     if isinstance(state, Refused):
         return state
     moved = _moved(task, event, state, who=who, at=at, why=why)
-    if event is TaskEvent.RETRY:
-        return replace(moved, attempt=task.attempt + 1, claim=0, error=None, progress=None, waiting_for=None)
+    if event in (TaskEvent.RETRY, TaskEvent.REQUEUE):
+        return _in_new_attempt(moved, at)
     if event is TaskEvent.CLAIM:
         return replace(moved, worker=who, claim=task.claim + 1)
     return moved
@@ -110,10 +157,11 @@ def fold(task: Task, event: Event, *, sender: str, at: datetime) -> Task | Ignor
         sender: the broker's validated user.
         at: now, by the scheduler's clock.
     """
+    fact = _FACTS.get(event.type)
     doubt = _doubt(task, event, sender)
     if doubt:
-        return doubt
-    fact = _FACTS.get(event.type)
+        works = isinstance(doubt, Overtaken) and fact in _WORKING and event.claim > 0
+        return doubt if works or not isinstance(doubt, Overtaken) else Ignored(doubt.why)
     if (
         event.ordinal <= task.folded and fact is not TaskEvent.STOPPED
     ):  # told by the parent, which counts apart
@@ -122,7 +170,7 @@ def fold(task: Task, event: Event, *, sender: str, at: datetime) -> Task | Ignor
         return Ignored("tells nothing about the state")
     state = transition(task.state, fact)
     if isinstance(state, Refused):
-        return Ignored(state.why)
+        return Overtaken(state.why) if fact in _WORKING and event.claim > 0 else Ignored(state.why)
     moved = _moved(task, fact, state, who=sender, at=at, why=_why(event))
     return replace(_with_body(moved, event, at), folded=max(event.ordinal, task.folded))
 
@@ -131,12 +179,13 @@ def _doubt(task: Task, event: Event, sender: str) -> Ignored | Distrusted | None
     if event.attempt > task.attempt or (event.attempt == task.attempt and event.claim > task.claim):
         return Distrusted("it tells of an attempt or a claim that was never given")
     if event.attempt < task.attempt:
-        return Ignored("it tells of an earlier attempt")
+        return Overtaken("it tells of an earlier attempt")
     if event.claim == 0 and event.type in _BEFORE_A_CLAIM:
         # A redelivered message reaches its next worker before that one claims the task.
         return None if task.worker in (None, sender) else Ignored("the task is another worker's")
     if event.claim < task.claim:
-        return Ignored("it tells of an earlier claim")
+        why = "it tells of an earlier claim"
+        return Ignored(why) if task.worker == sender else Overtaken(why)
     if task.worker not in (None, sender):
         return Distrusted("the task is another worker's")
     return None
@@ -146,7 +195,45 @@ def _moved(task: Task, event: TaskEvent, state: TaskState, *, who: str, at: date
     history = task.history
     if state is not task.state:
         history = (*history, Change(at, who, event, task.state, state, why))
-    return replace(task, state=state, updated_at=at, revision=task.revision + 1, history=history)
+    worker = who if event is TaskEvent.CLAIM else task.worker
+    happened = AttemptEvent.TAKE_AWAY if event is TaskEvent.REQUEUE else _ATTEMPT_EVENTS.get(state)
+    return replace(
+        task,
+        state=state,
+        updated_at=at,
+        revision=task.revision + 1,
+        history=history,
+        attempts=_attempts_after(task, happened, worker=worker, at=at, why=why),
+    )
+
+
+def _attempts_after(
+    task: Task, event: AttemptEvent | None, *, worker: str | None, at: datetime, why: str
+) -> tuple[Attempt, ...]:
+    *earlier, last = task.attempts or (Attempt(task.attempt, AttemptState.OPEN, task.created_at),)
+    state = last.state if event is None else after(ATTEMPT_TABLE, last.state, event)
+    if isinstance(state, Refused) or (state is last.state and worker == last.worker):
+        return task.attempts
+    if state is AttemptState.WORKING:
+        return (*earlier, replace(last, state=state, begun_at=last.begun_at or at, worker=worker))
+    worked = state in (AttemptState.SUCCEEDED, AttemptState.FAILED)
+    begun_at = last.begun_at or (at if worked else None)
+    return (*earlier, replace(last, state=state, begun_at=begun_at, ended_at=at, worker=worker, why=why))
+
+
+def _in_new_attempt(task: Task, at: datetime) -> Task:
+    number = task.attempt + 1
+    return replace(
+        task,
+        attempt=number,
+        claim=0,
+        worker=task.worker if task.kind is TaskKind.WRITE else None,
+        error=None,
+        progress=None,
+        waiting_for=None,
+        attempts=(*task.attempts, Attempt(number, AttemptState.OPEN, at)),
+        tries=0,
+    )
 
 
 def _with_body(task: Task, event: Event, at: datetime) -> Task:

@@ -9,8 +9,8 @@ from typing import TypeVar
 from pymongo import UpdateOne
 
 from cardshop.contract.errors import NotFound
-from scheduler.domain.states import FINAL_TASK_STATES, TaskState
-from scheduler.domain.tasks import Change, Task, TaskKind
+from scheduler.domain.states import FINAL_TASK_STATES, AttemptState, TaskState
+from scheduler.domain.tasks import Attempt, Change, Task, TaskKind
 from scheduler.store.database import Collection, Database, Document, Session, plain, to_document
 
 Answer = TypeVar("Answer")
@@ -141,6 +141,10 @@ def _task(document: Document) -> Task:
             "state": TaskState(document["state"]),
             "folded": tuple(document["folded"]),
             "history": history(document["history"]),
+            "attempts": tuple(
+                Attempt(**{**attempt, "state": AttemptState(attempt["state"])})
+                for attempt in document.get("attempts", ())
+            ),
         }
     )
 

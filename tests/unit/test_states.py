@@ -4,13 +4,36 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from cardshop.contract.events import Card, CardWritten, Event, EventType, Failure, Progress
-from scheduler.domain.states import FINAL_TASK_STATES, TASK_TABLE, Refused, TaskEvent, TaskState, transition
-from scheduler.domain.tasks import Distrusted, Ignored, Task, TaskKind, fold, move
+from scheduler.domain import diagrams
+from scheduler.domain.orders import Order, derived_state
+from scheduler.domain.states import (
+    ATTEMPT_TABLE,
+    FINAL_TASK_STATES,
+    IMAGE_TABLE,
+    ORDER_TABLE,
+    TASK_TABLE,
+    AttemptEvent,
+    AttemptState,
+    ImageEvent,
+    ImageState,
+    OrderEvent,
+    OrderState,
+    Refused,
+    TaskEvent,
+    TaskState,
+    after,
+    transition,
+)
+from scheduler.domain.tasks import Distrusted, Ignored, Overtaken, Task, TaskKind, fold, move
+from tests.shop import a_draft
 
+REPOSITORY = Path(__file__).parents[2]
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WRITTEN = CardWritten("d" * 64, "A", Card("card-1", 8_000_000_000), 1000, {"write": 1.0})
 
@@ -160,3 +183,100 @@ def test_each_change_is_kept_with_who_and_why() -> None:
     line = moved.history[-1]
     assert (line.who, line.from_state, line.to_state) == ("beat", "started", "timed-out")
     assert line.why == "silent for 15 minutes"
+
+
+def an_order(state: OrderState) -> Order:
+    return Order("o1", 1, a_draft(quantity=1), state, NOON, NOON)
+
+
+def the_image(state: TaskState, **values: object) -> Task:
+    return a_task(state, id="t0", kind=TaskKind.CREATE, unit=0, worker="creator-1", **values)
+
+
+def test_an_order_goes_its_way_without_a_step_back() -> None:
+    way = ["accepted", "building", "built", "writing", "written", "shipped"]
+
+    for (state, event), reached in ORDER_TABLE.items():
+        if state.value in way and reached.value in way:
+            assert way.index(reached) >= way.index(state), (state, event)
+    for here, there in pairwise(OrderState(step) for step in way):
+        assert there in {reached for (state, _), reached in ORDER_TABLE.items() if state is here}
+
+
+@pytest.mark.parametrize("state", [OrderState.SHIPPED, OrderState.CANCELED])
+def test_a_shipped_and_a_canceled_order_stay_so(state: OrderState) -> None:
+    assert all(isinstance(after(ORDER_TABLE, state, event), Refused) for event in OrderEvent)
+
+
+def test_an_order_whose_image_is_begun_anew_is_still_building() -> None:
+    begun = move(the_image(TaskState.QUEUED), TaskEvent.CLAIM, who="creator-1", at=NOON)
+    assert isinstance(begun, Task)
+    again = replace(begun, state=TaskState.PENDING)
+
+    assert derived_state(an_order(OrderState.BUILDING), [again, a_task()]) is OrderState.BUILDING
+
+
+def test_an_order_with_its_image_does_not_wait_for_it_again_whatever_its_tasks_show() -> None:
+    tasks = [the_image(TaskState.STARTED), a_task(TaskState.PENDING)]
+
+    assert derived_state(an_order(OrderState.WRITING), tasks) is OrderState.WRITING
+
+
+def test_an_attempt_that_has_ended_stays_as_it_ended() -> None:
+    for ended in set(AttemptState) - {AttemptState.OPEN, AttemptState.WORKING}:
+        assert all(isinstance(after(ATTEMPT_TABLE, ended, event), Refused) for event in AttemptEvent)
+
+
+def test_each_attempt_is_kept_with_its_worker_and_its_end() -> None:
+    queued = a_task(TaskState.QUEUED, claim=0)
+    begun = move(queued, TaskEvent.CLAIM, who="writer-1", at=NOON)
+    assert isinstance(begun, Task)
+    silent = move(begun, TaskEvent.EXPIRE, who="beat", at=NOON + timedelta(minutes=15), why="silent")
+    assert isinstance(silent, Task)
+
+    again = move(silent, TaskEvent.RETRY, who="operator", at=NOON + timedelta(minutes=20))
+
+    assert isinstance(again, Task)
+    assert [attempt.state for attempt in again.attempts] == [AttemptState.TIMED_OUT, AttemptState.OPEN]
+    first = again.attempts[0]
+    assert (first.worker, first.begun_at, first.why) == ("writer-1", NOON, "silent")
+    assert first.ended_at == NOON + timedelta(minutes=15)
+
+
+def test_an_image_that_is_being_deleted_is_not_kept_until_it_is_built_again() -> None:
+    deleting = after(IMAGE_TABLE, ImageState.KEPT, ImageEvent.DELETE)
+    assert deleting is ImageState.DELETING
+    assert isinstance(after(IMAGE_TABLE, deleting, ImageEvent.DELETE), Refused)
+
+    assert after(IMAGE_TABLE, ImageState.DELETED, ImageEvent.KEEP) is ImageState.KEPT
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        a_task(attempt=2, claim=0, state=TaskState.QUEUED),
+        a_task(claim=2, worker="writer-2"),
+        a_task(TaskState.STOPPING),
+        a_task(TaskState.TIMED_OUT),
+    ],
+    ids=["another attempt", "another's claim", "asked to stop", "timed out"],
+)
+def test_a_worker_that_works_on_what_it_has_no_more_is_to_stop(task: Task) -> None:
+    working = an_event(EventType.TASK_PROGRESS, body=Progress("write", 5, 10, "bytes"))
+
+    assert isinstance(fold(task, working, sender="writer-1", at=NOON), Overtaken)
+
+
+def test_a_worker_that_has_ended_what_it_has_no_more_needs_no_stop() -> None:
+    ended = an_event(EventType.TASK_SUCCEEDED, body=WRITTEN)
+
+    told = fold(a_task(attempt=2, claim=0, state=TaskState.QUEUED), ended, sender="writer-1", at=NOON)
+
+    assert isinstance(told, Ignored)
+    assert not isinstance(told, Overtaken)
+
+
+def test_the_page_of_states_is_made_from_the_tables() -> None:
+    page = (REPOSITORY / "docs/states.md").read_text()
+
+    assert page == diagrams.page(), "run: python -m scheduler.domain.diagrams > docs/states.md"
