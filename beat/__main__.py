@@ -13,12 +13,15 @@ from celery.beat import Service
 from kombu import Connection
 
 from beat.app import celery_app, scheduler_class
-from beat.jobs import jobs
+from beat.jobs import Tools, jobs
 from beat.outbox import OutboxPublisher
 from beat.settings import Settings
 from cardshop import broker, logs
 from cardshop.contract.errors import CardshopError
 from cardshop.settings import describe, load
+from scheduler.catalogue.web import Web
+from scheduler.seal import Seal
+from scheduler.shop.signing import Signing
 from scheduler.store.database import connect
 from scheduler.store.store import Store, wait_for
 
@@ -39,7 +42,12 @@ def main() -> int:
     log.info("starting", **describe(settings))
     signal.signal(signal.SIGTERM, _leave)
     store = Store(connect(settings.mongo_uri))
+    seal = Seal(settings.secret_key)
+    tools = Tools(
+        store, Web(frozenset(settings.private_mirrors)), seal, Signing(store.keys, seal, store.clock)
+    )
     wait_for(store)
+    store.schedules.prepare()
 
     def connect_broker() -> Connection:
         return broker.connection(
@@ -54,8 +62,7 @@ def main() -> int:
     stopped = threading.Event()
     publisher = OutboxPublisher(app, connect_broker, store, stopped)
     publisher.start()
-    runnable = jobs(frozenset(settings.private_mirrors))
-    Service(app, scheduler_cls=scheduler_class(store, runnable)).start()
+    Service(app, scheduler_cls=scheduler_class(store, jobs(tools))).start()
     stopped.set()
     publisher.join(CLOSE_SECONDS)
     log.info("stopped")

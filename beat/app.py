@@ -2,86 +2,121 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, ClassVar
 
 import structlog
 from celery import Celery
-from celery.beat import ScheduleEntry, Scheduler
-from celery.schedules import schedule as interval
+from celery.beat import Scheduler
 from kombu import Connection
 
-from beat.jobs import DEFAULT_SCHEDULES, Job
+from beat.jobs import Job, default_schedules
 from cardshop.contract import names
 from cardshop.contract.errors import CardshopError
 from cardshop.control import Control
+from scheduler.domain.schedules import JobKind, RunState, Schedule
+from scheduler.shop import schedules as shop
 from scheduler.store.database import DatabaseError
-from scheduler.store.schedules import Schedule
 from scheduler.store.store import Store
 
 log = structlog.get_logger(__name__)
 
-NEVER = datetime.fromtimestamp(0, UTC)
-
-RELOAD_SECONDS = 5
+RELOAD_SECONDS = 5.0
 """Longest sleep of the clock; changed schedules are seen after it."""
+
+SHORTEST_SLEEP_SECONDS = 0.05
+
+AT_ONCE = 8
+"""Runs at the same time: a slow catalogue must not keep silent tasks from being noticed."""
 
 
 class ShopScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
-    """Runs due schedules through the shop; :func:`scheduler_class` makes it with its store."""
+    """Runs due schedules through the shop; :func:`scheduler_class` makes it with its store.
+
+    Celery's own tick keeps the entries in a heap that was made when they were read, and so sees an entry that
+    somebody changed only when its old time comes. This one asks the database each time.
+    """
 
     store: ClassVar[Store]
-    jobs: ClassVar[Mapping[str, Job]]
+    jobs: ClassVar[Mapping[JobKind, Job]]
     max_interval = RELOAD_SECONDS
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._name = uuid.uuid4().hex
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="job")
+        self._running: dict[Future[None], Schedule] = {}
+        super().__init__(*args, **kwargs)
 
     @property
     def producer(self) -> None:
         """None: jobs run here, so the clock must not wait for RabbitMQ."""
 
     def setup_schedule(self) -> None:
-        """Reads the schedules; makes the default ones the first time."""
-        for schedule in DEFAULT_SCHEDULES:
+        """Makes the built-in schedules the first time."""
+        for schedule in default_schedules(self.store.clock()):
             self.store.schedules.ensure(schedule)
 
-    def tick(self, *args: Any, **kwargs: Any) -> float:
-        """Runs what is due, after a look at what the schedules are now."""
+    def tick(self, *_: Any, **__: Any) -> float:
+        """Begins what is due; returns the seconds until something may be due again."""
         try:
-            self._read()
-            return float(super().tick(*args, **kwargs))
+            self._keep_running()
+            return self._begin_due()
         except DatabaseError as error:
             log.warning("the database does not answer", error=type(error).__name__)
             return 1.0
 
-    def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:  # noqa: ARG002 - Celery's signature
-        """Runs the entry's job unless another beat took this run."""
-        schedule = entry.kwargs["schedule"]
-        if not self.store.schedules.begin(schedule):
-            return
+    def join_runs(self) -> None:
+        """Returns when the runs that were begun have ended."""
+        wait(self._running)
+
+    def close(self) -> None:
+        """Lets the runs end that were begun. One that takes too long is killed, and then begun anew."""
+        self.join_runs()
+        super().close()
+
+    def _keep_running(self) -> None:
+        for future in [future for future in self._running if future.done()]:
+            del self._running[future]
+        for schedule in self._running.values():
+            shop.renew(self.store, schedule)
+
+    def _begin_due(self) -> float:
+        sleep = RELOAD_SECONDS
+        for schedule in self.store.schedules.every():
+            due = shop.due_at(schedule)
+            wait = RELOAD_SECONDS if due is None else (due - self.store.clock()).total_seconds()
+            if wait <= 0 and len(self._running) < AT_ONCE:
+                taken = shop.begin(self.store, schedule.id, beat=self._name)
+                if taken is not None:
+                    self._running[self._pool.submit(self._run, taken)] = taken
+            sleep = min(sleep, wait)
+        return max(sleep, SHORTEST_SLEEP_SECONDS)
+
+    def _run(self, schedule: Schedule) -> None:
+        state, again = RunState.FAILED, True
         try:
-            result = self.jobs[schedule.job](self.store)
+            result = self.jobs[schedule.work.kind](schedule)
+            state, again = RunState.GOOD, False
         except CardshopError as error:
-            result = f"{error.sentence} {error.hint}".strip()
-            log.error("schedule failed", schedule=schedule.name, error=result)
-        self.store.schedules.end(schedule, result)
-        self.store.health.did("schedule-run")
-        log.debug("schedule run", schedule=schedule.name, result=result)
-
-    def _read(self) -> None:
-        schedules = self.store.schedules.every()
-        self.merge_inplace({schedule.name: self._entry(schedule) for schedule in schedules})
-
-    def _entry(self, schedule: Schedule) -> dict[str, Any]:
-        return {
-            "task": schedule.job,
-            "schedule": interval(timedelta(seconds=schedule.every_seconds), app=self.app),
-            "kwargs": {"schedule": schedule},
-            # Without it an entry would begin to count anew with each start of beat.
-            "last_run_at": schedule.last_run or NEVER,
-        }
+            result, again = f"{error.sentence} {error.hint}".strip(), error.retryable
+        except DatabaseError as error:
+            result = f"The database does not answer ({type(error).__name__})."
+        except Exception as error:
+            log.exception("a job has a fault", schedule=schedule.name)
+            result = f"The job has a fault ({type(error).__name__}); it is in beat's log."
+        told = log.debug if state is RunState.GOOD else log.error
+        told("schedule run", schedule=schedule.name, state=state, result=result)
+        try:
+            shop.end(self.store, schedule, state, result, again=again)
+            self.store.health.did("schedule-run")
+        except DatabaseError as error:
+            # Its lease runs out, and it is run again.
+            log.warning("the end of a run can't be kept", schedule=schedule.name, error=type(error).__name__)
 
 
-def scheduler_class(store: Store, jobs: Mapping[str, Job]) -> type[ShopScheduler]:
+def scheduler_class(store: Store, jobs: Mapping[JobKind, Job]) -> type[ShopScheduler]:
     """The scheduler over ``store`` and what it can run, as Celery's beat takes it."""
     return type("StoredScheduler", (ShopScheduler,), {"store": store, "jobs": jobs})
 

@@ -3,30 +3,96 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
 from scheduler.catalogue.web import Web
-from scheduler.shop import catalogue, tasks
-from scheduler.store.schedules import Schedule
+from scheduler.domain.schedules import JobKind, Schedule, Timing, Work
+from scheduler.seal import Seal
+from scheduler.shop import catalogue, standing_orders, tasks, upkeep
+from scheduler.shop.schedules import ScheduleDraft, built_in
+from scheduler.shop.signing import Signing
 from scheduler.store.store import Store
 
-Job = Callable[[Store], str]
-
-DEFAULT_SCHEDULES = (
-    Schedule("give write tasks to writers", "dispatch-waiting", every_seconds=5),
-    Schedule("give up silent tasks", "give-up-silent", every_seconds=30),
-    Schedule("read the catalogues", "refresh-catalogues", every_seconds=6 * 3600),
-)
+Job = Callable[[Schedule], str]
 
 
-def jobs(private_mirrors: frozenset[str]) -> Mapping[str, Job]:
-    """The jobs by the name that schedules have for them.
+@dataclass(frozen=True)
+class Tools:
+    """What the jobs work with."""
 
-    Args:
-        private_mirrors: hosts that catalogues may be read from though their addresses are private.
-    """
-    web = Web(private_mirrors)
+    store: Store
+    web: Web
+    seal: Seal
+    signing: Signing
+
+
+def default_schedules(now: datetime) -> list[Schedule]:
+    """The built-in schedules of a new shop; people may change when they run, and turn them off."""
+    night = "10 3 * * *"
+
+    def each(seconds: int) -> Timing:
+        return Timing(every_seconds=seconds)
+
+    return [
+        built_in(draft, now)
+        for draft in (
+            ScheduleDraft("give write tasks to writers", Work(JobKind.DISPATCH_WAITING), each(5)),
+            ScheduleDraft("give up silent tasks", Work(JobKind.GIVE_UP_SILENT), each(30)),
+            ScheduleDraft("read the catalogues", Work(JobKind.REFRESH_CATALOGUES), each(6 * 3600)),
+            ScheduleDraft(
+                "close stale orders", Work(JobKind.CLOSE_STALE_ORDERS, days=180), Timing(crontab=night)
+            ),
+            ScheduleDraft("clean logs", Work(JobKind.CLEAN_LOGS, days=60), Timing(crontab=night)),
+            ScheduleDraft("sign with a new key", Work(JobKind.ROTATE_KEYS), Timing(crontab="40 3 1 * *")),
+        )
+    ]
+
+
+def jobs(tools: Tools) -> Mapping[JobKind, Job]:
+    """The job of each kind."""
+    store = tools.store
     return {
-        "dispatch-waiting": lambda store: f"asked writers for {tasks.dispatch_waiting(store)} orders",
-        "give-up-silent": lambda store: f"gave up {tasks.give_up_silent(store)} tasks",
-        "refresh-catalogues": lambda store: f"read {catalogue.refresh_all(store, web)} catalogues",
+        JobKind.ORDER_RECIPE: lambda schedule: _order_recipe(tools, schedule),
+        JobKind.REFRESH_CATALOGUES: lambda schedule: _refresh(tools, schedule.work.catalogue),
+        JobKind.CLOSE_STALE_ORDERS: lambda schedule: (
+            f"Closed {upkeep.close_stale_orders(store, schedule.work.days)} orders."
+        ),
+        JobKind.CLEAN_LOGS: lambda schedule: _clean_logs(store, schedule.work.days),
+        JobKind.ROTATE_KEYS: lambda _: _rotate_keys(tools.signing),
+        JobKind.DISPATCH_WAITING: lambda _: f"Asked writers for {tasks.dispatch_waiting(store)} orders.",
+        JobKind.GIVE_UP_SILENT: lambda _: f"Gave up {tasks.give_up_silent(store)} tasks.",
     }
+
+
+def _order_recipe(tools: Tools, schedule: Schedule) -> str:
+    standing, run = schedule.work.order, schedule.run
+    if standing is None or run is None:
+        raise ValueError("not a schedule of a recipe that was taken")
+    order = standing_orders.place(
+        tools.store,
+        tools.web,
+        tools.seal,
+        standing,
+        schedule_id=schedule.id,
+        owner=schedule.owner,
+        due=run.due,
+    )
+    return f"Placed order {order.number}."
+
+
+def _refresh(tools: Tools, name: str) -> str:
+    if name:
+        read = catalogue.refresh(tools.store, tools.web, name)
+        return f"Read {read.entries} entries of {name}."
+    return f"Read {catalogue.refresh_all(tools.store, tools.web)} catalogues."
+
+
+def _clean_logs(store: Store, days: int) -> str:
+    logs, messages = upkeep.clean_logs(store, days)
+    return f"Dropped {logs} pieces of logs and {messages} sent messages."
+
+
+def _rotate_keys(signing: Signing) -> str:
+    signing.rotate()
+    return "New tokens are signed with a new key."

@@ -13,6 +13,9 @@ class Settings:
     """Read from the environment by ``cardshop.settings.load``."""
 
     mongo_uri: str = setting("mongodb://… of the replica set", secret=True)
+    secret_key: str = setting(
+        "the scheduler's own secret key: orders are named and keys sealed with it", secret=True
+    )
     broker_host: str = setting("host name of RabbitMQ, as its certificate has it")
     broker_port: int = setting("RabbitMQ's TLS port, usually 5671")
     username: str = setting("beat's account at the scheduler")

@@ -67,6 +67,8 @@ ROUTES: list[tuple[type[Resource], str]] = [
     (images.ImageList, "/v1/images"),
     (dead_letters.DeadLetterList, "/v1/dead-letters"),
     (schedules.ScheduleList, "/v1/schedules"),
+    (schedules.ScheduleItem, "/v1/schedules/<schedule_id>"),
+    (schedules.ScheduleRuns, "/v1/schedules/<schedule_id>/runs"),
     (rabbitmq.BrokerUser, "/auth/rabbitmq/user"),
     (rabbitmq.BrokerVhost, "/auth/rabbitmq/vhost"),
     (rabbitmq.BrokerResource, "/auth/rabbitmq/resource"),

@@ -13,6 +13,7 @@ class AlarmKind(StrEnum):
     WORKER_SILENT = "worker-silent"  # subject: the worker's user name
     SLOT_SILENT = "slot-silent"  # subject: "<worker>/<slot>"
     MONITOR_SILENT = "monitor-silent"  # nobody folds events; subject: "monitor"
+    SCHEDULE_FAILED = "schedule-failed"  # no try of a run was good; subject: the schedule's id
     TASK_GIVEN_UP = "task-given-up"  # each automatic attempt ended in silence; subject: the task's id
 
 

@@ -57,6 +57,8 @@ class Right(StrEnum):
     READ_IMAGES = "read-images"
     READ_DEAD_LETTERS = "read-dead-letters"
     READ_SCHEDULES = "read-schedules"
+    SCHEDULE_ORDERS = "schedule-orders"
+    MANAGE_SCHEDULES = "manage-schedules"
     CHECK_WAREHOUSE_TOKENS = "check-warehouse-tokens"
 
 
@@ -87,6 +89,8 @@ GRANTS: dict[Role, frozenset[Right]] = {
         Right.READ_ALARMS,
         Right.READ_IMAGES,
         Right.READ_DEAD_LETTERS,
+        Right.READ_SCHEDULES,
+        Right.SCHEDULE_ORDERS,
     },
     Role.TECHNICIAN: frozenset(
         {

@@ -61,7 +61,7 @@ class Signing:
         """Signs with a new key from now on; the old ones verify as long as a token of theirs may live."""
         key = self._new_key()
         self._keys.add(key)
-        self._keys.retire_others(key.kid, self._clock() + WAREHOUSE_LIFE)
+        self._keys.retire_older(key.kid, self._clock() + WAREHOUSE_LIFE)
 
     def access_token(self, access: Access) -> str:
         """A token for the API, good for 60 minutes."""

@@ -55,9 +55,15 @@ class Keys:
         )
         return _key(document) if document else None
 
-    def retire_others(self, kid: str, at: datetime) -> None:
-        """Lets every key but ``kid`` verify until ``at`` and not longer."""
-        self._keys.update_many({"_id": {"$ne": kid}, "retires_at": None}, {"$set": {"retires_at": at}})
+    def retire_older(self, kid: str, at: datetime) -> None:
+        """Lets every key older than ``kid`` verify until ``at`` and not longer.
+
+        Of two that rotate at once neither retires the other's key: one must stay to sign.
+        """
+        key = self._keys.find_one({"_id": kid})
+        if key is not None:
+            older = {"created_at": {"$lt": key["created_at"]}, "retires_at": None}
+            self._keys.update_many(older, {"$set": {"retires_at": at}})
 
 
 def _key(document: Document) -> SigningKey:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 
 from pymongo import ReturnDocument
 
@@ -62,6 +63,11 @@ class Orders:
         query: Document = {"draft.owner": owner} if owner else {}
         found = self._orders.find(query).sort("number", -1).skip(skip).limit(limit)
         return [_order(document) for document in found], self._orders.count_documents(query)
+
+    def unchanged_since(self, moment: datetime, states: Iterable[OrderState]) -> list[Order]:
+        """The orders in these states that are as they were at ``moment``, oldest first."""
+        found = self._orders.find({"state": {"$in": list(states)}, "updated_at": {"$lt": moment}})
+        return [_order(document) for document in found.sort("number", 1)]
 
     def change(self, order_id: str, decide: Callable[[Order], Order], session: Session = None) -> Order:
         """Changes an order by compare-and-set on its revision; ``decide`` gives the revision one higher.

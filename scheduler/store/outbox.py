@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -106,6 +106,10 @@ class Outbox:
         self._lines.update_one(
             {"_id": ObjectId(line.id), "leased_by": publisher}, {"$set": {"leased_until": self._clock()}}
         )
+
+    def drop_sent_before(self, moment: datetime) -> int:
+        """Drops the lines that were sent before; returns how many."""
+        return self._lines.delete_many({"state": "sent", "sent_at": {"$lt": moment}}).deleted_count
 
     def waiting(self) -> int:
         """How many lines are not sent."""

@@ -63,7 +63,7 @@ class Store:
         self.orders = Orders(database)
         self.outbox = Outbox(database, clock)
         self.recipes = Recipes(database, clock)
-        self.schedules = Schedules(database, clock)
+        self.schedules = Schedules(database)
         self.task_logs = TaskLogs(database, clock)
         self.tasks = Tasks(database)
         self.tokens = Tokens(database, clock)
@@ -85,6 +85,7 @@ class Store:
             self.orders,
             self.outbox,
             self.recipes,
+            self.schedules,
             self.task_logs,
             self.tasks,
             self.tokens,

@@ -59,6 +59,10 @@ class TaskLogs:
             for entry in found
         ]
 
+    def drop_before(self, moment: datetime) -> int:
+        """Drops the lines that came before; returns of how many events."""
+        return self._logs.delete_many({"at": {"$lt": moment}}).deleted_count
+
 
 def _id(entry: LogEntry) -> Document:
     attempt, claim, seq = entry.ordinal

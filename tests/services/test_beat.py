@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 
 import pytest
+from celery.beat import Service
 from kombu import Connection
 
 from beat.app import celery_app, scheduler_class
-from beat.jobs import jobs
+from beat.jobs import Tools, jobs
 from beat.outbox import OutboxPublisher
 from beat.topology import declare
 from cardshop import broker
 from cardshop.contract.tasks import CreateTask
+from scheduler.catalogue.web import Web
+from scheduler.seal import Seal
 from scheduler.shop import orders
-from scheduler.store.schedules import Schedule
+from scheduler.shop.signing import Signing
 from scheduler.store.store import Store
+from tests.api import SECRET_KEY
 from tests.real_services import RealMongod, RealRabbit
-from tests.shop import Clock, a_draft, new_store
+from tests.shop import a_draft, new_store
 
 
 @pytest.fixture
@@ -112,40 +116,23 @@ def test_the_topology_can_be_declared_again_and_again(rabbit: RealRabbit) -> Non
             assert channel.queue_declare("write.writer-2", passive=True).message_count == 0
 
 
-def test_two_beats_run_a_schedule_once(mongod: RealMongod) -> None:
-    clock = Clock()
-    store = new_store(mongod.uri, clock)
-    schedule = Schedule("count", "dispatch-waiting", every_seconds=60)
-    store.schedules.ensure(schedule)
-
-    first = [store.schedules.begin(schedule), store.schedules.begin(schedule)]
-    clock.forward(timedelta(seconds=61))
-    second = [store.schedules.begin(schedule), store.schedules.begin(schedule)]
-
-    assert (sum(first), sum(second)) == (1, 1)
-
-
 def test_the_clock_runs_what_is_due_and_keeps_its_result(mongod: RealMongod, rabbit: RealRabbit) -> None:
     store = new_store(mongod.uri)
-    store.schedules.ensure(Schedule("never yet", "give-up-silent", every_seconds=3600))
-    store.schedules.ensure(Schedule("often", "give-up-silent", every_seconds=1))
-    clock = scheduler_class(store, jobs(frozenset()))(celery_app(connect(rabbit)))
-    done = threading.Event()
-
-    def tick_until_it_ran() -> None:
-        while not done.is_set():
-            done.wait(min(clock.tick(), 0.2))
-
-    ticking = threading.Thread(target=tick_until_it_ran)
+    seal = Seal(SECRET_KEY)
+    tools = Tools(store, Web(frozenset()), seal, Signing(store.keys, seal, store.clock))
+    clock = Service(celery_app(connect(rabbit)), scheduler_cls=scheduler_class(store, jobs(tools)))
+    ticking = threading.Thread(target=clock.start)
     ticking.start()
     try:
-        for _ in range(100):
-            ran = {entry.name: entry.last_result for entry in store.schedules.every()}
-            if ran.get("often") and ran.get("never yet"):
+        for _ in range(200):
+            ran = {entry.id: entry.last_result for entry in store.schedules.every()}
+            if ran.get("give-up-silent") and ran.get("refresh-catalogues"):
                 break
-            done.wait(0.1)
+            time.sleep(0.1)
     finally:
-        done.set()
+        clock.stop()
         ticking.join()
 
-    assert ran["often"] == ran["never yet"] == "gave up 0 tasks"
+    assert ran["give-up-silent"] == "Gave up 0 tasks."
+    assert ran["refresh-catalogues"] == "Read 0 catalogues."
+    assert ran["rotate-keys"] == ""

@@ -1,0 +1,41 @@
+"""Upkeep: what the shop drops or closes by itself when it is old."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from scheduler.domain.states import OrderState
+from scheduler.shop import orders
+from scheduler.store.store import Store
+
+_MAY_GO_STALE = (
+    OrderState.ACCEPTED,
+    OrderState.BUILDING,
+    OrderState.BUILT,
+    OrderState.WRITING,
+    OrderState.FAILED,
+)
+
+
+def close_stale_orders(store: Store, days: int) -> int:
+    """Cancels the orders in which nothing moved for ``days``; returns how many.
+
+    A download that is built and cards that are written have come to their end: they stay.
+    """
+    moment = store.clock() - timedelta(days=days)
+    closed = 0
+    for order in store.orders.unchanged_since(moment, _MAY_GO_STALE):
+        if order.state is OrderState.BUILT and order.draft.quantity == 0:
+            continue
+        # An order for many cards stays the same for long while its tasks go on.
+        if any(task.updated_at >= moment for task in store.tasks.of_order(order.id)):
+            continue
+        orders.cancel(store, order.id, who="beat", why=f"nothing moved for {days} days")
+        closed += 1
+    return closed
+
+
+def clean_logs(store: Store, days: int) -> tuple[int, int]:
+    """Drops what is older than ``days``; returns how many pieces of logs and sent messages."""
+    moment = store.clock() - timedelta(days=days)
+    return store.task_logs.drop_before(moment), store.outbox.drop_sent_before(moment)
