@@ -17,6 +17,9 @@ from cardshop.scheduler_client import SchedulerClient
 WATCH_SECONDS = 0.5
 """Time between two looks at the order; the API offers no longer wait."""
 
+NOTHING_MOVED_SECONDS = 0.1
+"""A phase that took less had all of it already (an image in the cache), or only waited."""
+
 RECIPE_NAME = "Library of Debian manuals"
 
 ENDS = {"written", "failed", "canceled"}
@@ -108,7 +111,8 @@ def phases(order: dict[str, Any]) -> list[Phase]:
         if task["worker"] is None:  # the image is kept from an earlier order: nobody built it for this one
             continue
         for phase, seconds in task["outcome"]["seconds"].items():
-            rows.append(Phase(f"{_name(task)}: {phase}", seconds, _moved_bytes(task)))
+            moved = _moved_bytes(task) if seconds >= NOTHING_MOVED_SECONDS else 0
+            rows.append(Phase(f"{_name(task)}: {phase}", seconds, moved))
     return rows
 
 
