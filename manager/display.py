@@ -42,6 +42,9 @@ TONES = {
     "deleted": "off",
     "open": "bad",
     "ended": "off",
+    "waiting": "ask",
+    "replayed": "good",
+    "discarded": "off",
 }
 """The colour of a state; what it says is always written beside it."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -12,9 +13,11 @@ from kombu.message import Message
 from kombu.mixins import ConsumerMixin
 
 from cardshop import queues
-from cardshop.contract.names import DEAD_LETTER_QUEUE
+from cardshop.contract.names import DEAD_LETTER_QUEUE, EVENT_QUEUE
 from monitor.batch import Batch
-from scheduler.store.database import is_away
+from monitor.meter import Meter
+from scheduler.shop import monitors
+from scheduler.store.database import DatabaseError, is_away
 from scheduler.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -48,6 +51,7 @@ class Monitor(ConsumerMixin):  # type: ignore[misc]  # kombu has no types
         self.connection = connection
         self._store = store
         self._pause = pause
+        self._meter = Meter(store.clock)
         self._messages: list[tuple[Message, str]] = []  # taken, not folded; with the queue of each
 
     def get_consumers(self, consumer_class: Callable[..., Consumer], channel: Any) -> list[Consumer]:
@@ -69,7 +73,11 @@ class Monitor(ConsumerMixin):  # type: ignore[misc]  # kombu has no types
                     if not self.should_stop:
                         channel.basic_ack(self._messages[-1][0].delivery_tag, multiple=True)
                     self._messages = []
+                if self._meter.due():
+                    self._tell_how_it_goes(channel)
                 yield
+        with suppress(DatabaseError):  # its silence tells it too, later
+            self._store.monitors.remove(self._meter.name)
 
     def on_connection_error(self, exc: Exception, interval: float) -> None:
         """Says that RabbitMQ is away; kombu tries again after ``interval`` seconds."""
@@ -97,6 +105,13 @@ class Monitor(ConsumerMixin):  # type: ignore[misc]  # kombu has no types
             if end and time.monotonic() > end:
                 return
 
+    def _tell_how_it_goes(self, channel: Any) -> None:
+        waiting = channel.queue_declare(EVENT_QUEUE, passive=True).message_count
+        try:
+            monitors.note(self._store, self._meter.read(waiting))
+        except DatabaseError as error:
+            log.warning("the database does not answer", error=type(error).__name__)
+
     def _keep(self) -> None:
         """Puts the batch into the database, as often as that needs."""
         batch = Batch(self._store)
@@ -114,5 +129,6 @@ class Monitor(ConsumerMixin):  # type: ignore[misc]  # kombu has no types
                 log.warning("the database does not answer", error=type(error).__name__)
                 self._pause(DATABASE_PAUSE_SECONDS)
             else:
+                self._meter.folded(batch.times())
                 log.debug("batch folded", messages=len(self._messages))
                 return

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 from kombu.message import Message
 
 from cardshop.contract.errors import MessageRejected
-from cardshop.contract.events import Event
+from cardshop.contract.events import read_events
 from cardshop.contract.names import DEAD_LETTER_QUEUE, EVENT_QUEUE
+from scheduler.shop import dead_letters
 from scheduler.shop.folding import Told, fold_events
 from scheduler.store.database import is_away
 from scheduler.store.dead_letters import NewLetter
@@ -45,22 +44,26 @@ class Batch:
         try:
             if not sender:
                 raise MessageRejected("The message doesn't say who sent it.", field="user_id")
-            events = [Event.from_wire(data) for data in _events(message)]
+            events = read_events(_bytes(message))
         except MessageRejected as error:
             self._broken.append(_letter(message, EVENT_QUEUE, error.sentence))
             return
-        self._events += [_Read(Told(event, sender), message) for event in events if event is not None]
+        self._events += [_Read(Told(event, sender), message) for event in events]
 
     def bury(self, message: Message) -> None:
         """Takes a task's message that the broker gave up."""
         self._broken.append(_letter(message, DEAD_LETTER_QUEUE, DELIVERED_TOO_OFTEN))
+
+    def times(self) -> list[float]:
+        """When the events happened, by their workers' clocks; seconds since the epoch."""
+        return [read.told.event.timestamp for read in self._events]
 
     def keep(self) -> None:
         """Folds the events and keeps the dead letters. Raises DatabaseError while MongoDB is away."""
         letters = [*self._broken, *self._folded(self._events)]
         for letter in letters:
             log.warning("dead letter", source=letter.source, sender=letter.sender, why=letter.why)
-        self._store.dead_letters.add_all(letters)
+        dead_letters.keep(self._store, letters)
         self._store.health.did("event-folded")
 
     def _folded(self, events: Sequence[_Read]) -> list[NewLetter]:
@@ -90,18 +93,6 @@ def _letter(message: Message, source: str, why: str) -> NewLetter:
 
 def _sender(message: Message) -> str:
     return str(message.properties.get("user_id") or "")
-
-
-def _events(message: Message) -> list[Mapping[str, Any]]:
-    """The events of a message: Celery sends one, or a list of them."""
-    try:
-        content = json.loads(_bytes(message))
-    except ValueError:
-        raise MessageRejected("The message is no JSON.") from None
-    events = content if isinstance(content, list) else [content]
-    if not all(isinstance(event, dict) for event in events):
-        raise MessageRejected("The message is no event.")
-    return events
 
 
 def _bytes(message: Message) -> bytes:

@@ -11,6 +11,7 @@ one itself, confirmed, before its message is acknowledged. Celery's later copy h
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -193,6 +194,22 @@ class Event:
             body=_read_body(event_type, data),
             detail=str(data.get("exception", "")),
         )
+
+
+def read_events(body: bytes | str) -> list[Event]:
+    """The events of a message: Celery sends one, or a list of them; those that nobody folds are left out.
+
+    Raises:
+        MessageRejected: one of them can't be read.
+    """
+    try:
+        content = json.loads(body)
+    except ValueError:
+        raise MessageRejected("The message is no JSON.") from None
+    events = content if isinstance(content, list) else [content]
+    if not all(isinstance(event, dict) for event in events):
+        raise MessageRejected("The message is no event.")
+    return [event for event in map(Event.from_wire, events) if event is not None]
 
 
 def body_to_wire(body: Progress | Log | Waiting | SlotChanged) -> dict[str, Any]:

@@ -26,10 +26,32 @@ ROLES = (
 )
 
 
+LETTER_STATES = ("waiting", "replayed", "discarded")
+
+
 @pages.get("/dead-letters")
 def dead_letters() -> str:
-    """Messages that nobody understood; the rest of the work is not held up by them."""
-    return render_template("dead_letters.html", letters=api().get_all("dead-letters"))
+    """Messages that nobody understood, and how the monitors keep up with the rest."""
+    state = request.args.get("state", LETTER_STATES[0])
+    return render_template(
+        "dead_letters.html",
+        state=state,
+        states=LETTER_STATES,
+        letters=api().get_all("dead-letters", state=state, per_page="200"),
+        monitors=api().get_all("monitors"),
+    )
+
+
+@pages.post("/dead-letters/<letter_id>/<any(replay, discard):intent>")
+def decide(letter_id: str, intent: str) -> Response:
+    """Gives a message another chance, or puts it away."""
+    try:
+        api().post("dead-letters", letter_id, intent)
+    except CardshopError as error:
+        flash(f"{error.sentence} {error.hint}", "bad")
+    else:
+        flash("The message was replayed." if intent == "replay" else "The message was discarded.", "good")
+    return redirect(url_for("admin.dead_letters"), 303)
 
 
 @pages.route("/users", methods=["GET", "POST"])

@@ -14,6 +14,8 @@ class AlarmKind(StrEnum):
     SLOT_SILENT = "slot-silent"  # subject: "<worker>/<slot>"
     MONITOR_SILENT = "monitor-silent"  # nobody folds events; subject: "monitor"
     SCHEDULE_FAILED = "schedule-failed"  # no try of a run was good; subject: the schedule's id
+    MONITOR_LAGGING = "monitor-lagging"  # events are folded late; subject: "events"
+    DEAD_LETTERS = "dead-letters"  # messages wait for an admin's decision; subject: "dead letters"
     TASK_GIVEN_UP = "task-given-up"  # each automatic attempt ended in silence; subject: the task's id
 
 

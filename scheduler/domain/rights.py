@@ -56,6 +56,7 @@ class Right(StrEnum):
     READ_ALARMS = "read-alarms"
     READ_IMAGES = "read-images"
     READ_DEAD_LETTERS = "read-dead-letters"
+    DECIDE_DEAD_LETTERS = "decide-dead-letters"
     READ_SCHEDULES = "read-schedules"
     SCHEDULE_ORDERS = "schedule-orders"
     MANAGE_SCHEDULES = "manage-schedules"
@@ -88,7 +89,6 @@ GRANTS: dict[Role, frozenset[Right]] = {
         Right.READ_WORKERS,
         Right.READ_ALARMS,
         Right.READ_IMAGES,
-        Right.READ_DEAD_LETTERS,
         Right.READ_SCHEDULES,
         Right.SCHEDULE_ORDERS,
     },

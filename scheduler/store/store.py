@@ -19,6 +19,7 @@ from scheduler.store.health import Health
 from scheduler.store.images import Images
 from scheduler.store.keys import Keys
 from scheduler.store.media import Media
+from scheduler.store.monitors import Monitors
 from scheduler.store.orders import Orders
 from scheduler.store.outbox import Outbox
 from scheduler.store.recipes import Recipes
@@ -60,6 +61,7 @@ class Store:
         self.images = Images(database, clock)
         self.keys = Keys(database, clock)
         self.media = Media(database)
+        self.monitors = Monitors(database, clock)
         self.orders = Orders(database)
         self.outbox = Outbox(database, clock)
         self.recipes = Recipes(database, clock)
@@ -82,6 +84,7 @@ class Store:
             self.catalogue,
             self.dead_letters,
             self.keys,
+            self.monitors,
             self.orders,
             self.outbox,
             self.recipes,

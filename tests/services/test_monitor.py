@@ -22,6 +22,7 @@ from scheduler.domain.states import OrderState, TaskState
 from scheduler.domain.tasks import Task
 from scheduler.shop import orders
 from scheduler.shop.tasks import claim
+from scheduler.store.dead_letters import DeadLetter
 from scheduler.store.store import Store
 from tests.real_services import RealMongod, RealRabbit
 from tests.shop import a_draft, image_built, new_store
@@ -74,6 +75,10 @@ def monitoring(rabbit: RealRabbit, store: Store) -> Iterator[None]:
 def eventually(holds: Callable[[], bool]) -> bool:
     pause = threading.Event()
     return any(holds() or pause.wait(0.1) for _ in range(200))
+
+
+def letters(store: Store) -> list[DeadLetter]:
+    return store.dead_letters.page()[0]
 
 
 def a_claimed_image(store: Store) -> Task:
@@ -144,9 +149,9 @@ def test_what_can_not_be_believed_or_understood_is_a_dead_letter(
     tell(rabbit, sender, success(image) | change)
 
     with monitoring(rabbit, store):
-        assert eventually(lambda: bool(store.dead_letters.every()))
+        assert eventually(lambda: bool(letters(store)))
 
-    assert why in store.dead_letters.every()[0]["why"]
+    assert why in letters(store)[0].why
     assert store.tasks.get(image.id).state is TaskState.STARTED
 
 
@@ -159,7 +164,7 @@ def test_a_broken_message_does_not_stop_those_behind_it(rabbit: RealRabbit, stor
     with monitoring(rabbit, store):
         assert eventually(lambda: store.tasks.get(image.id).state is TaskState.SUCCEEDED)
 
-    assert len(store.dead_letters.every()) == 2
+    assert len(letters(store)) == 2
 
 
 def test_an_event_that_the_database_can_not_keep_does_not_stop_the_others(
@@ -172,10 +177,24 @@ def test_an_event_that_the_database_can_not_keep_does_not_stop_the_others(
 
     with monitoring(rabbit, store):
         assert eventually(lambda: store.tasks.get(images[2].id).state is TaskState.SUCCEEDED)
-        assert eventually(lambda: bool(store.dead_letters.every()))
+        assert eventually(lambda: bool(letters(store)))
 
     assert [store.tasks.get(image.id).state for image in images] == ["succeeded", "started", "succeeded"]
-    assert "can't be kept" in store.dead_letters.every()[0]["why"]
+    assert "can't be kept" in letters(store)[0].why
+
+
+def test_a_monitor_tells_how_late_it_folds_and_how_much_waits(rabbit: RealRabbit, store: Store) -> None:
+    image = a_claimed_image(store)
+    tell(rabbit, "creator-1", success(image) | {"timestamp": store.clock().timestamp() - 60})
+
+    with monitoring(rabbit, store):
+        assert eventually(lambda: any(seen.reading.folded == 1 for seen in store.monitors.every()))
+        told = store.monitors.every()[0]
+
+    assert told.reading.longest_lag_seconds == pytest.approx(60, abs=15)
+    assert told.reading.queue_length == 0
+    assert not told.silent
+    assert store.monitors.every() == []  # it ended, and said so
 
 
 def test_a_broken_message_that_comes_a_thousand_times_is_one_dead_letter(
@@ -189,7 +208,7 @@ def test_a_broken_message_that_comes_a_thousand_times_is_one_dead_letter(
     with monitoring(rabbit, store):
         assert eventually(lambda: store.tasks.get(image.id).state is TaskState.SUCCEEDED)
 
-    assert [letter["times"] for letter in store.dead_letters.every()] == [5]
+    assert [letter.times for letter in letters(store)] == [5]
 
 
 def test_events_wait_in_their_queue_while_the_database_is_away(
@@ -203,7 +222,7 @@ def test_events_wait_in_their_queue_while_the_database_is_away(
         mongod.start()
         assert eventually(lambda: store.tasks.get(image.id).state is TaskState.SUCCEEDED)
 
-    assert store.dead_letters.every() == []
+    assert letters(store) == []
 
 
 def test_two_monitors_share_the_events_of_a_task(rabbit: RealRabbit, store: Store) -> None:
@@ -220,4 +239,4 @@ def test_two_monitors_share_the_events_of_a_task(rabbit: RealRabbit, store: Stor
         task = store.tasks.get(image.id)
         assert task.folded == (1, 1, 60)
         assert [change.to_state for change in task.history].count("succeeded") == 1
-    assert store.dead_letters.every() == []
+    assert letters(store) == []

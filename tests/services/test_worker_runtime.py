@@ -57,7 +57,7 @@ def test_a_task_is_claimed_done_and_told_of(shop: Shop) -> None:
     assert task.outcome
     assert task.outcome["manifest_sha256"] == "e" * 64
     until("the log is kept", lambda: shop.store.task_logs.of_task(task.id))
-    assert shop.store.dead_letters.every() == []
+    assert shop.store.dead_letters.waiting() == 0
     assert len(worker.lines("begun")) == 1
 
 
@@ -119,7 +119,7 @@ def test_a_worker_killed_in_the_middle_of_its_task_goes_on_with_it(shop: Shop, w
     task = reaches(shop, order, TaskState.SUCCEEDED)
 
     assert task.claim == 2
-    assert shop.store.dead_letters.every() == []
+    assert shop.store.dead_letters.waiting() == 0
 
 
 def test_a_killed_worker_takes_its_child_with_it(shop: Shop) -> None:
