@@ -40,16 +40,24 @@ def new_store(mongo_uri: str, clock: Clock | None = None) -> Store:
     )
     store = Store(database, clock or utc_now)
     store.prepare()
-    for username, role in (
-        ("creator-1", Role.CREATOR),
-        ("creator-2", Role.CREATOR),
-        ("writer-1", Role.WRITER),
-        ("writer-2", Role.WRITER),
-    ):
-        store.users.add(username, role, "no password")
-        store.workers.seen(username, role, f"{username}@desk", online=True)
+    add_workers(store, Role.CREATOR, 2)
+    add_workers(store, Role.WRITER, 2)
     store.warehouses.put(Warehouse("warehouse", "localhost", 2121))
     return store
+
+
+def same_store(store: Store, clock: Clock) -> Store:
+    """The same database as another process has it: nothing of the first is remembered."""
+    return Store(store._database, clock)
+
+
+def add_workers(store: Store, role: Role, count: int) -> None:
+    """Workers ``<role>-1`` to ``<role>-<count>`` are there, online."""
+    for number in range(1, count + 1):
+        username = f"{role}-{number}"
+        if store.users.find(username) is None:
+            store.users.add(username, role, "no password")
+        store.workers.seen(username, role, f"{username}@desk", online=True)
 
 
 def a_draft(*, quantity: int = 2, image_digest: str = DIGEST, owner: str = "operator") -> OrderDraft:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from cardshop.contract.tasks import CreateTask, WriteTask
+from scheduler.domain.dispatching import Priority
 from scheduler.domain.recipes import ResolvedRecipe
 from scheduler.domain.states import (
     FINAL_TASK_STATES,
@@ -44,6 +45,17 @@ class OrderDraft:
     recipe_id: str | None
     resolved: ResolvedRecipe  # secrets sealed
     image_digest: str
+    channel: str = ""  # whose share of the workers it takes; empty: the owner's
+    priority: Priority = Priority.NORMAL  # that it was placed with
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Why an order's tasks don't go to workers."""
+
+    who: str
+    at: datetime
+    why: str
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,8 @@ class Order:
     tracking: str = ""
     failure: Mapping[str, Any] | None = None  # error of the task that failed it
     history: tuple[Change, ...] = ()
+    priority: Priority = Priority.NORMAL
+    hold: Hold | None = None
 
 
 _ACTIVE = frozenset(

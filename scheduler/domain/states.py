@@ -1,8 +1,9 @@
 """The states of tasks, attempts, orders, images and slots: one table of allowed moves for each, as data.
 
-:func:`transition` is pure. Events are of three kinds: *intents* (the API: release, cancel, retry, claim),
-*facts* (what workers did, told by the monitor) and *time's verdicts* (beat: expire). Cancel is sticky: a task
-that is stopping ends as canceled whatever its worker reports, and a final state is left by a retry only.
+:func:`transition` is pure. Events are of three kinds: *intents* (the API: cancel, retry, claim; the queue:
+release, reuse), *facts* (what workers did, told by the monitor) and *time's verdicts* (beat: expire). Cancel
+is sticky: a task that is stopping ends as canceled whatever its worker reports, and only a retry leaves a
+final state.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Happening = TypeVar("Happening", bound=StrEnum)
 class TaskState(StrEnum):
     """Where a task is."""
 
-    PENDING = "pending"  # waits for the image
+    PENDING = "pending"  # waits for its turn; a write task for its image before
     QUEUED = "queued"  # its message is in the outbox or in a queue
     RECEIVED = "received"  # a worker has its message
     STARTED = "started"  # a worker has claimed it and works
@@ -34,7 +35,8 @@ class TaskState(StrEnum):
 class TaskEvent(StrEnum):
     """What can happen to a task."""
 
-    RELEASE = "release"
+    RELEASE = "release"  # its turn has come
+    REUSE = "reuse"  # its image is there: an earlier order built it
     CLAIM = "claim"
     CANCEL = "cancel"
     RETRY = "retry"
@@ -137,14 +139,15 @@ _AT_A_WORKER = (TaskState.QUEUED, TaskState.RECEIVED, TaskState.STARTED, TaskSta
 
 TASK_TABLE: dict[tuple[TaskState, TaskEvent], TaskState] = {
     (TaskState.PENDING, TaskEvent.RELEASE): TaskState.QUEUED,
+    (TaskState.PENDING, TaskEvent.REUSE): TaskState.SUCCEEDED,
     # Nobody works on it before it is claimed, and a claim of a canceled task is refused.
     (TaskState.PENDING, TaskEvent.CANCEL): TaskState.CANCELED,
     (TaskState.QUEUED, TaskEvent.CANCEL): TaskState.CANCELED,
     (TaskState.RECEIVED, TaskEvent.CANCEL): TaskState.CANCELED,
     (TaskState.STARTED, TaskEvent.CANCEL): TaskState.STOPPING,
     (TaskState.WAITING_FOR_CARD, TaskEvent.CANCEL): TaskState.STOPPING,
-    (TaskState.FAILED, TaskEvent.RETRY): TaskState.QUEUED,
-    (TaskState.TIMED_OUT, TaskEvent.RETRY): TaskState.QUEUED,
+    (TaskState.FAILED, TaskEvent.RETRY): TaskState.PENDING,
+    (TaskState.TIMED_OUT, TaskEvent.RETRY): TaskState.PENDING,
     **{(state, TaskEvent.CLAIM): TaskState.STARTED for state in _AT_A_WORKER},
     (TaskState.QUEUED, TaskEvent.RECEIVE): TaskState.RECEIVED,
     (TaskState.QUEUED, TaskEvent.START): TaskState.STARTED,

@@ -10,6 +10,7 @@ from typing import Any
 
 from cardshop.contract import wire
 from cardshop.contract.events import CardWritten, Event, EventType, Failure, ImageBuilt, Progress, Waiting
+from scheduler.domain.dispatching import Priority
 from scheduler.domain.states import (
     ATTEMPT_TABLE,
     FINAL_TASK_STATES,
@@ -79,6 +80,11 @@ class Task:
     history: tuple[Change, ...] = ()
     attempts: tuple[Attempt, ...] = ()  # empty until something happens to it
     tries: int = 0  # attempts that the shop made by itself since a person asked
+    order_number: int = 0  # its order's; with the four below, its place among the waiting
+    channel: str = ""  # whose share of the workers it takes
+    priority: Priority = Priority.NORMAL
+    held: bool = False  # does not go to a worker
+    ready_at: datetime | None = None  # since when it may go to a worker; None: its image isn't built yet
 
     @property
     def begun(self) -> bool:
@@ -227,7 +233,7 @@ def _in_new_attempt(task: Task, at: datetime) -> Task:
         task,
         attempt=number,
         claim=0,
-        worker=task.worker if task.kind is TaskKind.WRITE else None,
+        worker=None,
         error=None,
         progress=None,
         waiting_for=None,

@@ -22,7 +22,8 @@ from cardshop.contract.events import Event, EventType, Log, SlotChanged
 from scheduler.domain.rights import Role
 from scheduler.domain.states import TaskState
 from scheduler.domain.tasks import Distrusted, Ignored, Task, TaskKind, fold
-from scheduler.shop.orders import follow
+from scheduler.shop.dispatching import dispatch
+from scheduler.shop.following import follow
 from scheduler.shop.tasks import WORKER_ROLES
 from scheduler.store.store import Store
 from scheduler.store.task_logs import LogEntry
@@ -71,6 +72,7 @@ class _Batch:
         self._now = store.clock()
         self._refused: dict[int, MessageRejected] = {}
         self._roles: Mapping[str, Role] = {}
+        self._hands_free = False  # a worker came, or ended a task: it may take one that waits
 
     def fold(self) -> dict[int, MessageRejected]:
         self._roles = self._store.users.roles({told.sender for told in self._batch})
@@ -83,6 +85,8 @@ class _Batch:
                 by_task.setdefault(task_id, []).append(place)
         if by_task:
             self._fold_tasks(by_task)
+        if self._hands_free:
+            dispatch(self._store)
         return self._refused
 
     def _is_worker(self, place: int) -> bool:
@@ -101,6 +105,7 @@ class _Batch:
             if event.type in _ONLINE_AFTER:
                 role, online = self._roles[sender], _ONLINE_AFTER[event.type]
                 seen[sender] = WorkerSeen(sender, role, event.hostname, online)
+                self._hands_free |= event.type is EventType.WORKER_ONLINE
             elif isinstance(event.body, SlotChanged):
                 card = wire.to_wire(event.body.card)
                 slots.append(SlotSeen(sender, event.body.slot, card, _said_at(event)))
@@ -152,6 +157,7 @@ class _Batch:
         for before, after in changed:
             if len(after.history) != len(before.history):
                 followed[after.order_id] = after.history[-1].who
+                self._hands_free |= after.final
             if _has_new_image(before, after):
                 warehouse = self._store.warehouses.every()[0].name
                 self._store.images.keep(after.outcome or {}, warehouse, session)

@@ -11,7 +11,8 @@ from scheduler.domain.orders import Order
 from scheduler.domain.rights import Role
 from scheduler.domain.states import Refused, TaskEvent, TaskState
 from scheduler.domain.tasks import Ignored, Task, TaskKind, move
-from scheduler.shop.orders import follow
+from scheduler.shop.dispatching import dispatch
+from scheduler.shop.following import follow
 from scheduler.store.store import Store
 
 QUIET_BEFORE_TAKEOVER = timedelta(seconds=30)
@@ -67,21 +68,10 @@ def give_up_silent(store: Store) -> int:
         for task in store.tasks.in_states([TaskState.STARTED, TaskState.STOPPING])
         if now - task.updated_at > SILENT_AFTER
     ]
-    return sum(_give_up(store, task) for task in silent)
-
-
-def dispatch_waiting(store: Store) -> int:
-    """Gives write tasks that found no writer to those that are there now; returns for how many orders."""
-    pending = store.tasks.in_states([TaskState.PENDING], kind=TaskKind.WRITE)
-    order_ids = {task.order_id for task in pending}
-    images = [
-        tasks[0]
-        for tasks in store.tasks.of_orders(order_ids).values()
-        if tasks[0].state is TaskState.SUCCEEDED
-    ]
-    for image in images:
-        _follow_alone(store, image.order_id)
-    return len(images)
+    given_up = sum(_give_up(store, task) for task in silent)
+    if given_up:
+        dispatch(store)
+    return given_up
 
 
 def _check_claim(task: Task, attempt: int, *, worker: str, role: Role, now: datetime) -> None:
@@ -94,10 +84,6 @@ def _check_claim(task: Task, attempt: int, *, worker: str, role: Role, now: date
     held = task.claim > 0 and task.worker not in (None, worker)
     if held and not task.final and now - task.updated_at < QUIET_BEFORE_TAKEOVER:
         raise Unavailable(f"{task.worker} works on the task.", hint="It is free when that one is silent.")
-
-
-def _follow_alone(store: Store, order_id: str) -> None:
-    store.transaction(lambda session: follow(store, order_id, session, who="beat"))
 
 
 def _give_up(store: Store, task: Task) -> bool:

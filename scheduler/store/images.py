@@ -33,6 +33,13 @@ class Images:
         names = ("size_bytes", "mapped_bytes", "manifest_sha256", "seconds")
         return {"image_digest": digest, **{name: image[name] for name in names}}
 
+    def use(self, digest: str, session: Session) -> Document | None:
+        """As :meth:`kept`, for who relies on it: a deletion at the same moment is in the way of that."""
+        self._images.update_one(
+            {"_id": digest, "state": "kept"}, {"$set": {"used_at": self._clock()}}, session=session
+        )
+        return self.kept(digest, session)
+
     def every(self) -> list[Document]:
         """All images, newest first, as documents with ``digest``."""
         return [{"digest": image.pop("_id"), **image} for image in self._images.find().sort("at", -1)]

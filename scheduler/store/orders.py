@@ -8,7 +8,8 @@ from datetime import datetime
 from pymongo import ReturnDocument
 
 from cardshop.contract.errors import NotFound
-from scheduler.domain.orders import Order, OrderDraft, Recipient
+from scheduler.domain.dispatching import Priority
+from scheduler.domain.orders import Hold, Order, OrderDraft, Recipient
 from scheduler.domain.recipes import ResolvedRecipe
 from scheduler.domain.states import OrderState
 from scheduler.store.database import Collection, Database, Document, Session, to_document
@@ -100,8 +101,11 @@ def _order(document: Document) -> Order:
                     **draft,
                     "recipient": Recipient(**draft["recipient"]),
                     "resolved": ResolvedRecipe.from_wire(draft["resolved"]),
+                    "priority": Priority(draft.get("priority", Priority.NORMAL)),
                 }
             ),
+            "priority": Priority(document.get("priority", Priority.NORMAL)),
+            "hold": Hold(**document["hold"]) if document.get("hold") else None,
             "state": OrderState(document["state"]),
             "history": history(document["history"]),
         }

@@ -22,7 +22,9 @@ from scheduler.store.media import Media
 from scheduler.store.monitors import Monitors
 from scheduler.store.orders import Orders
 from scheduler.store.outbox import Outbox
+from scheduler.store.queue import Queue
 from scheduler.store.recipes import Recipes
+from scheduler.store.rounds import Rounds
 from scheduler.store.schedules import Schedules
 from scheduler.store.task_logs import TaskLogs
 from scheduler.store.tasks import Tasks
@@ -38,7 +40,7 @@ log = structlog.get_logger(__name__)
 WAIT_SECONDS = 1.0
 """Time between two questions whether the database answers."""
 
-COLLECTIONS = ("orders", "tasks", "outbox", "counters", "images", "alarms")
+COLLECTIONS = ("orders", "tasks", "outbox", "counters", "images", "alarms", "turns")
 """Those that a transaction may be the first to write; MongoDB wants them made before."""
 
 
@@ -64,7 +66,9 @@ class Store:
         self.monitors = Monitors(database, clock)
         self.orders = Orders(database)
         self.outbox = Outbox(database, clock)
+        self.queue = Queue(database)
         self.recipes = Recipes(database, clock)
+        self.rounds = Rounds(database, clock)
         self.schedules = Schedules(database)
         self.task_logs = TaskLogs(database, clock)
         self.tasks = Tasks(database)
@@ -87,7 +91,9 @@ class Store:
             self.monitors,
             self.orders,
             self.outbox,
+            self.queue,
             self.recipes,
+            self.rounds,
             self.schedules,
             self.task_logs,
             self.tasks,

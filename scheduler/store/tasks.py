@@ -9,7 +9,8 @@ from typing import TypeVar
 from pymongo import UpdateOne
 
 from cardshop.contract.errors import NotFound
-from scheduler.domain.states import FINAL_TASK_STATES, AttemptState, TaskState
+from scheduler.domain.dispatching import Priority
+from scheduler.domain.states import AttemptState, TaskState
 from scheduler.domain.tasks import Attempt, Change, Task, TaskKind
 from scheduler.store.database import Collection, Database, Document, Session, plain, to_document
 
@@ -61,18 +62,6 @@ class Tasks:
         if kind:
             query["kind"] = kind.value
         return [_task(document) for document in self._tasks.find(query).sort("created_at", 1)]
-
-    def loads(self, session: Session = None) -> dict[str, int]:
-        """How many write tasks each writer has that are not done."""
-        final = [state.value for state in FINAL_TASK_STATES]
-        groups = self._tasks.aggregate(
-            [
-                {"$match": {"kind": "write", "state": {"$nin": final}, "worker": {"$ne": None}}},
-                {"$group": {"_id": "$worker", "tasks": {"$sum": 1}}},
-            ],
-            session=session,
-        )
-        return {group["_id"]: group["tasks"] for group in groups}
 
     def apply(
         self, task_id: str, decide: Callable[[Task], Task | Answer], session: Session = None
@@ -145,6 +134,7 @@ def _task(document: Document) -> Task:
                 Attempt(**{**attempt, "state": AttemptState(attempt["state"])})
                 for attempt in document.get("attempts", ())
             ),
+            "priority": Priority(document.get("priority", Priority.NORMAL)),
         }
     )
 

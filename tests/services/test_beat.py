@@ -18,13 +18,14 @@ from beat.topology import declare
 from cardshop import broker
 from cardshop.contract.tasks import CreateTask
 from scheduler.catalogue.web import Web
+from scheduler.domain.rights import Role
 from scheduler.seal import Seal
 from scheduler.shop import orders
 from scheduler.shop.signing import Signing
 from scheduler.store.store import Store
 from tests.api import SECRET_KEY
 from tests.real_services import RealMongod, RealRabbit
-from tests.shop import a_draft, new_store
+from tests.shop import a_draft, add_workers, new_store
 
 
 @pytest.fixture
@@ -87,7 +88,8 @@ def test_an_accepted_order_reaches_the_creators_queue(rabbit: RealRabbit, store:
 
 
 def test_several_publishers_send_each_line_once(rabbit: RealRabbit, store: Store) -> None:
-    placed = [orders.place(store, a_draft()) for _ in range(30)]
+    add_workers(store, Role.CREATOR, 30)
+    placed = [orders.place(store, a_draft(image_digest=f"{number:064x}")) for number in range(30)]
 
     with publishing(rabbit, store, publishers=3):
         messages = received(rabbit, "create", 30)

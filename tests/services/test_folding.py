@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -17,16 +18,20 @@ from scheduler.shop.folding import Told, fold_events
 from scheduler.shop.tasks import claim
 from scheduler.store.store import Store
 from tests.real_services import RealMongod
-from tests.shop import a_draft, image_built, new_store, told
+from tests.shop import a_draft, add_workers, image_built, new_store, told
 
 
 @pytest.fixture
 def store(mongod: RealMongod) -> Store:
-    return new_store(mongod.uri)
+    store = new_store(mongod.uri)
+    add_workers(store, Role.CREATOR, 10)
+    add_workers(store, Role.WRITER, 12)
+    return store
 
 
-def a_claimed_image(store: Store, digest: str = "ab" * 32) -> Task:
-    image = store.tasks.of_order(orders.place(store, a_draft(image_digest=digest)).id)[0]
+def a_claimed_image(store: Store) -> Task:
+    draft = a_draft(image_digest=uuid.uuid4().hex * 2)
+    image = store.tasks.of_order(orders.place(store, draft).id)[0]
     return claim(store, image.id, 1, worker="creator-1", role=Role.CREATOR).task
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,7 +26,7 @@ from scheduler.shop.tasks import claim
 from scheduler.store.dead_letters import DeadLetter
 from scheduler.store.store import Store
 from tests.real_services import RealMongod, RealRabbit
-from tests.shop import a_draft, image_built, new_store
+from tests.shop import a_draft, add_workers, image_built, new_store
 
 
 @pytest.fixture
@@ -34,7 +35,9 @@ def store(mongod: RealMongod, rabbit: RealRabbit) -> Store:
         declare(connection, ["writer-1", "writer-2"])
         with connection.channel() as channel:
             queues.EVENT_QUEUE(channel).purge()
-    return new_store(mongod.uri)
+    store = new_store(mongod.uri)
+    add_workers(store, Role.CREATOR, 10)
+    return store
 
 
 def connect(rabbit: RealRabbit, username: str) -> Connection:
@@ -82,7 +85,8 @@ def letters(store: Store) -> list[DeadLetter]:
 
 
 def a_claimed_image(store: Store) -> Task:
-    image = store.tasks.of_order(orders.place(store, a_draft()).id)[0]
+    draft = a_draft(image_digest=uuid.uuid4().hex * 2)
+    image = store.tasks.of_order(orders.place(store, draft).id)[0]
     return claim(store, image.id, 1, worker="creator-1", role=Role.CREATOR).task
 
 

@@ -16,8 +16,9 @@ from scheduler.domain.rights import Role
 from scheduler.domain.states import OrderState, TaskState
 from scheduler.domain.tasks import Task
 from scheduler.shop import orders, tasks
+from scheduler.shop.dispatching import dispatch
 from scheduler.shop.folding import fold_event
-from scheduler.shop.tasks import claim, dispatch_waiting, give_up_silent
+from scheduler.shop.tasks import claim, give_up_silent
 from scheduler.store.outbox import LineKind, OutboxLine
 from scheduler.store.store import Store
 from tests.real_services import RealMongod
@@ -138,7 +139,7 @@ def test_cards_wait_for_a_writer_and_get_it_when_one_comes(store: Store) -> None
     assert store.tasks.of_order(order.id)[1].state is TaskState.PENDING
 
     store.workers.seen("writer-2", Role.WRITER, "writer-2@desk", online=True)
-    dispatch_waiting(store)
+    dispatch(store)
 
     assert store.tasks.of_order(order.id)[1].worker == "writer-2"
 
@@ -314,8 +315,7 @@ def test_a_log_line_told_twice_is_kept_once(store: Store) -> None:
 
 
 def test_two_publishers_never_lease_the_same_line(store: Store, clock: Clock) -> None:
-    for _ in range(20):
-        orders.place(store, a_draft())
+    store.outbox.add(OutboxLine(LineKind.REVOKE, f"task-{number}") for number in range(20))
 
     with ThreadPoolExecutor(4) as pool:
         leased = list(pool.map(lambda n: store.outbox.lease(f"publisher-{n}"), range(20)))

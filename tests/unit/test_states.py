@@ -171,7 +171,7 @@ def test_a_retry_is_a_new_attempt_that_forgets_the_error() -> None:
     again = move(failed, TaskEvent.RETRY, who="operator", at=NOON)
 
     assert isinstance(again, Task)
-    assert (again.attempt, again.claim, again.error, again.state) == (2, 0, None, TaskState.QUEUED)
+    assert (again.attempt, again.claim, again.error, again.state) == (2, 0, None, TaskState.PENDING)
 
 
 def test_each_change_is_kept_with_who_and_why() -> None:

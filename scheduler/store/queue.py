@@ -1,0 +1,126 @@
+"""The tasks that wait for their turn, out of the collection ``tasks``; and when each channel had its last.
+
+What waits is read by lane (a priority and a channel in it), the first ones of each: no other can be next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection as Container
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from scheduler.domain.dispatching import Priority, Standing, Waiting
+from scheduler.domain.states import FINAL_TASK_STATES, TaskState
+from scheduler.domain.tasks import TaskKind
+from scheduler.store.database import Collection, Database, Document, Session
+
+_IN_HAND = [state.value for state in TaskState if state not in FINAL_TASK_STATES | {TaskState.PENDING}]
+_PENDING_CARD = {"state": TaskState.PENDING.value, "kind": TaskKind.WRITE.value}
+_PLACE = {"order_number": 1, "unit": 1}
+
+
+class Queue:
+    """Waiting tasks, tasks in hand, and the collection ``turns``."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._tasks: Collection[Document] = database["tasks"]
+        self._turns: Collection[Document] = database["turns"]
+
+    def prepare(self) -> None:
+        """Indexes for the look-ups below."""
+        self._tasks.create_index(
+            [("kind", 1), ("priority", 1), ("channel", 1), ("order_number", 1), ("unit", 1)],
+            name="queue",
+            partialFilterExpression={"state": TaskState.PENDING.value},
+        )
+        self._tasks.create_index([("image_digest", 1), ("kind", 1), ("state", 1)])
+
+    def waiting(
+        self, kind: TaskKind, *, per_lane: int | None, without: Container[str] = (), session: Session = None
+    ) -> list[Waiting]:
+        """What may go to the broker: ready and not held.
+
+        Args:
+            kind: of the tasks; of create tasks for one image only the first of each lane is told.
+            per_lane: how many of each lane, the first ones; None: all.
+            without: digests of images whose tasks are left out.
+            session: the transaction that it is part of.
+        """
+        match = {**_waiting(kind), "held": False}
+        if without:
+            match["image_digest"] = {"$nin": list(without)}
+        lane = {"priority": "$priority", "channel": "$channel"}
+        steps: list[Document] = [{"$match": match}, {"$sort": _PLACE}]
+        if kind is TaskKind.CREATE:
+            first = {"_id": {**lane, "image_digest": "$image_digest"}, "task": {"$first": "$$ROOT"}}
+            steps += [{"$group": first}, {"$replaceRoot": {"newRoot": "$task"}}, {"$sort": _PLACE}]
+        if per_lane is not None:
+            firsts = {"$firstN": {"input": "$$ROOT", "n": per_lane}}
+            steps += [
+                {"$group": {"_id": lane, "tasks": firsts}},
+                {"$unwind": "$tasks"},
+                {"$replaceRoot": {"newRoot": "$tasks"}},
+            ]
+        fields = ("order_id", "order_number", "unit", "priority", "channel", "image_digest", "ready_at")
+        steps.append({"$project": dict.fromkeys(fields, 1)})
+        return [_read(document) for document in self._tasks.aggregate(steps, session=session)]
+
+    def standings(self, kind: TaskKind, session: Session = None) -> dict[str, Standing]:
+        """What each channel has in hand, and when it was served last."""
+        in_hand = self._count(kind, "$channel", session)
+        served: dict[str, datetime] = {
+            turn["_id"]["channel"]: turn["at"]
+            for turn in self._turns.find({"_id.kind": kind.value}, session=session)
+        }
+        channels = in_hand.keys() | served.keys()
+        return {channel: Standing(in_hand.get(channel, 0), served.get(channel)) for channel in channels}
+
+    def served(self, kind: TaskKind, channels: Iterable[str], at: datetime, session: Session) -> None:
+        """The channels had their turn."""
+        for channel in channels:
+            self._turns.update_one(
+                {"_id": {"kind": kind.value, "channel": channel}},
+                {"$set": {"at": at}},
+                upsert=True,
+                session=session,
+            )
+
+    def images_in_hand(self, session: Session = None) -> set[str]:
+        """Digests of the images that are being built, or are about to be."""
+        return set(self._count(TaskKind.CREATE, "$image_digest", session))
+
+    def by_worker(self, kind: TaskKind, session: Session = None) -> dict[str | None, int]:
+        """How many tasks each worker has in hand; None: those that no worker has yet."""
+        return self._count(kind, "$worker", session)
+
+    def images_awaited(self, session: Session = None) -> dict[str, list[str]]:
+        """Digest of each image that waiting create tasks are for, with the tasks' ids."""
+        match = {**_waiting(TaskKind.CREATE), "held": False}
+        group = {"_id": "$image_digest", "tasks": {"$push": "$_id"}}
+        groups = self._tasks.aggregate([{"$match": match}, {"$group": group}], session=session)
+        return {found["_id"]: found["tasks"] for found in groups}
+
+    def make_ready(self, order_id: str, at: datetime, session: Session) -> None:
+        """The order's image is there: its cards may go to writers."""
+        self._tasks.update_many(
+            {**_PENDING_CARD, "order_id": order_id, "ready_at": None},
+            {"$set": {"ready_at": at}, "$inc": {"revision": 1}},
+            session=session,
+        )
+
+    def _count(self, kind: TaskKind, by: str, session: Session) -> dict[Any, int]:
+        match = {"kind": kind.value, "state": {"$in": _IN_HAND}}
+        group = {"_id": by, "tasks": {"$sum": 1}}
+        groups = self._tasks.aggregate([{"$match": match}, {"$group": group}], session=session)
+        return {found["_id"]: found["tasks"] for found in groups}
+
+
+def _waiting(kind: TaskKind) -> Document:
+    return {"state": TaskState.PENDING.value, "kind": kind.value, "ready_at": {"$ne": None}}
+
+
+def _read(document: Document) -> Waiting:
+    fields = {**document, "task_id": document["_id"], "priority": Priority(document["priority"])}
+    del fields["_id"]
+    return Waiting(**fields)
