@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 from cardshop.contract.errors import CardshopError, NotFound
 from manager import display, security, visitor
 from manager.api import SchedulerApi
-from manager.pages import admin, alarms, catalogue, orders, recipes, session, workers
+from manager.pages import admin, alarms, catalogue, logs, orders, recipes, session, workers
 from manager.sessions import Sessions
 from manager.settings import Settings
 
@@ -27,6 +27,7 @@ PAGE_GROUPS = (
     catalogue.pages,
     workers.pages,
     alarms.pages,
+    logs.pages,
     admin.pages,
 )
 

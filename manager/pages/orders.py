@@ -89,8 +89,12 @@ def download(order_id: str) -> str:
 @pages.get("/tasks/<task_id>/log")
 def task_log(task_id: str) -> str:
     """What the task's worker told, attempt by attempt."""
+    text = request.args.get("text", "").strip()
     return render_template(
-        "task_log.html", task=api().get("tasks", task_id), parts=api().get_all("tasks", task_id, "log")
+        "task_log.html",
+        task=api().get("tasks", task_id),
+        log=api().get("tasks", task_id, "log", text=text),
+        text=text,
     )
 
 

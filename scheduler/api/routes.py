@@ -62,6 +62,7 @@ ROUTES: list[tuple[type[Resource], str]] = [
     (orders.OrderDownloadTokens, "/v1/orders/<order_id>/download-tokens"),
     (tasks.TaskItem, "/v1/tasks/<task_id>"),
     (tasks.TaskLog, "/v1/tasks/<task_id>/log"),
+    (tasks.TaskLogSearch, "/v1/task-logs"),
     (tasks.TaskClaims, "/v1/tasks/<task_id>/claims"),
     (workers.WorkerList, "/v1/workers"),
     (monitors.MonitorList, "/v1/monitors"),

@@ -95,12 +95,33 @@ class Task(Told):
         )
 
 
+class LogQuery(Given):
+    """Which lines."""
+
+    text: str = Field(default="", max_length=200, description="only lines with this text, in any case")
+
+
+class LogSearch(Given):
+    """Which lines of all tasks."""
+
+    text: str = Field(
+        min_length=1, max_length=200, description="words that stand beside each other in a line"
+    )
+
+
 class LogPart(Told):
     """Lines that a worker told at one moment."""
 
+    task_id: str
     attempt: int
     at: Moment
     lines: list[str]
+
+
+class TaskLogLines(Listed[LogPart]):
+    """A task's log; it keeps its newest mebibyte."""
+
+    dropped_lines: int  # the oldest ones, that had to make room
 
 
 class ClaimRequest(Given):
@@ -141,11 +162,24 @@ class TaskItem(Resource):
 class TaskLog(Resource):
     """``/v1/tasks/{task_id}/log``."""
 
-    @operation("Show what a task's workers told", Right.READ_TASKS, answer=Listed[LogPart])
-    def get(self, caller: Caller, task_id: str) -> Listed[LogPart]:
+    @operation("Show what a task's workers told", Right.READ_TASKS, query=LogQuery, answer=TaskLogLines)
+    def get(self, caller: Caller, task_id: str, query: LogQuery) -> TaskLogLines:
         """All attempts, in the order in which it was told."""
         _seen_task(self.services, task_id, caller)
-        parts = [LogPart(**part) for part in self.services.store.task_logs.of_task(task_id)]
+        logs = self.services.store.task_logs
+        parts = [LogPart(**vars(part)) for part in logs.of_task(task_id, query.text)]
+        return TaskLogLines(items=parts, total=len(parts), dropped_lines=logs.dropped(task_id))
+
+
+class TaskLogSearch(Resource):
+    """``/v1/task-logs``."""
+
+    @operation(
+        "Search the logs of all tasks", Right.SEARCH_TASK_LOGS, query=LogSearch, answer=Listed[LogPart]
+    )
+    def get(self, query: LogSearch) -> Listed[LogPart]:
+        """The newest lines with these words."""
+        parts = [LogPart(**vars(part)) for part in self.services.store.task_logs.search(query.text)]
         return Listed[LogPart](items=parts, total=len(parts))
 
 

@@ -51,6 +51,7 @@ class Right(StrEnum):
     RETRY_ORDERS = "retry-orders"
     SHIP_ORDERS = "ship-orders"
     READ_TASKS = "read-tasks"
+    SEARCH_TASK_LOGS = "search-task-logs"
     CLAIM_TASKS = "claim-tasks"
     READ_WORKERS = "read-workers"
     READ_ALARMS = "read-alarms"
@@ -86,6 +87,7 @@ GRANTS: dict[Role, frozenset[Right]] = {
         Right.REFRESH_CATALOGUE,
         Right.RETRY_ORDERS,
         Right.SHIP_ORDERS,
+        Right.SEARCH_TASK_LOGS,
         Right.READ_WORKERS,
         Right.READ_ALARMS,
         Right.READ_IMAGES,
@@ -98,6 +100,7 @@ GRANTS: dict[Role, frozenset[Right]] = {
             Right.READ_MEDIA,
             Right.READ_ORDERS,
             Right.READ_TASKS,
+            Right.SEARCH_TASK_LOGS,
             Right.READ_WORKERS,
             Right.READ_ALARMS,
         }

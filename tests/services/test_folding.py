@@ -63,7 +63,7 @@ def test_a_batch_holds_the_whole_life_of_a_task(store: Store) -> None:
     assert task.progress is not None
     assert task.progress["done"] == 49
     assert store.orders.get(image.order_id).state in {OrderState.BUILT, OrderState.WRITING}
-    assert [part["lines"] for part in store.task_logs.of_task(image.id)] == [
+    assert [part.lines for part in store.task_logs.of_task(image.id)] == [
         [f"step {done}"] for done in (10, 20, 30, 40)
     ]
 

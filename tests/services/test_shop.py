@@ -311,7 +311,7 @@ def test_a_log_line_told_twice_is_kept_once(store: Store) -> None:
     fold_event(store, line, sender="creator-1")
     fold_event(store, line, sender="creator-1")
 
-    assert [entry["lines"] for entry in store.task_logs.of_task(image.id)] == [["fetching faq.zim"]]
+    assert [entry.lines for entry in store.task_logs.of_task(image.id)] == [["fetching faq.zim"]]
 
 
 def test_two_publishers_never_lease_the_same_line(store: Store, clock: Clock) -> None:
