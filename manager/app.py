@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 from cardshop.contract.errors import CardshopError, NotFound
 from manager import display, security, visitor
 from manager.api import SchedulerApi
-from manager.pages import admin, alarms, catalogue, logs, orders, recipes, session, workers
+from manager.pages import admin, alarms, catalogue, enrolments, logs, orders, recipes, session, workers
 from manager.sessions import Sessions
 from manager.settings import Settings
 
@@ -26,6 +26,7 @@ PAGE_GROUPS = (
     recipes.pages,
     catalogue.pages,
     workers.pages,
+    enrolments.pages,
     alarms.pages,
     logs.pages,
     admin.pages,
@@ -46,6 +47,7 @@ def make_app(
         clock: seconds, monotonic; sessions end by it.
     """
     app = Flask("manager")
+    app.config["CA_FILE"] = settings.ca_file
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     scheduler = SchedulerApi(settings.scheduler_url, settings.ca_file)
     security.guard(app, secret_key=settings.secret_key, https=settings.tls_cert is not None)

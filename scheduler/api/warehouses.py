@@ -9,8 +9,10 @@ from pydantic import Field
 
 from scheduler.api.operations import Resource, operation
 from scheduler.api.schemas import Given, Listed, Moment, Name, Told
+from scheduler.api.tasks import Access
 from scheduler.domain.rights import Right
-from scheduler.shop.access import warehouse_right
+from scheduler.shop.access import DOWNLOAD, NO_IMAGE, warehouse_access, warehouse_right
+from scheduler.shop.accounts import Caller
 from scheduler.store import warehouses as store
 
 
@@ -66,6 +68,19 @@ class WarehouseList(Resource):
         warehouse = store.Warehouse(body.name, body.host, body.port)
         self.services.store.warehouses.put(warehouse)
         return Warehouse(**asdict(warehouse))
+
+
+class TrialTokens(Resource):
+    """``/v1/trial-tokens``."""
+
+    @operation("Get a token to try the warehouse's door", Right.CLAIM_TASKS, answer=Access, status=201)
+    def post(self, caller: Caller) -> Access:
+        """For a worker that wants to know whether it reaches the warehouse before there is work."""
+        services = self.services
+        access = warehouse_access(
+            services.store, services.signing, username=caller.username, operation=DOWNLOAD, digest=NO_IMAGE
+        )
+        return Access(**asdict(access))
 
 
 class WarehouseTokens(Resource):

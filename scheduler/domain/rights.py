@@ -54,6 +54,7 @@ class Right(StrEnum):
     SEARCH_TASK_LOGS = "search-task-logs"
     CLAIM_TASKS = "claim-tasks"
     READ_WORKERS = "read-workers"
+    ENROL_WRITERS = "enrol-writers"
     READ_ALARMS = "read-alarms"
     READ_IMAGES = "read-images"
     READ_DEAD_LETTERS = "read-dead-letters"
@@ -102,6 +103,7 @@ GRANTS: dict[Role, frozenset[Right]] = {
             Right.READ_TASKS,
             Right.SEARCH_TASK_LOGS,
             Right.READ_WORKERS,
+            Right.ENROL_WRITERS,
             Right.READ_ALARMS,
         }
     ),

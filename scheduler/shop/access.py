@@ -15,6 +15,9 @@ from scheduler.store.store import Store
 UPLOAD = "upload"
 DOWNLOAD = "download"
 
+NO_IMAGE = "0" * 64
+"""The digest that a trial token is for: no image has it, so that the token opens nothing."""
+
 _OPERATIONS = {TaskKind.CREATE: UPLOAD, TaskKind.WRITE: DOWNLOAD}
 
 

@@ -15,6 +15,7 @@ from scheduler.store.bases import Bases
 from scheduler.store.catalogue import CatalogueStore
 from scheduler.store.database import Clock, Database, Document, in_transaction, utc_now
 from scheduler.store.dead_letters import DeadLetters
+from scheduler.store.enrolments import Enrolments
 from scheduler.store.health import Health
 from scheduler.store.images import Images
 from scheduler.store.keys import Keys
@@ -40,7 +41,7 @@ log = structlog.get_logger(__name__)
 WAIT_SECONDS = 1.0
 """Time between two questions whether the database answers."""
 
-COLLECTIONS = ("orders", "tasks", "outbox", "counters", "images", "alarms", "turns")
+COLLECTIONS = ("orders", "tasks", "outbox", "counters", "images", "alarms", "turns", "enrolments", "users")
 """Those that a transaction may be the first to write; MongoDB wants them made before."""
 
 
@@ -59,6 +60,7 @@ class Store:
         self.bases = Bases(database)
         self.catalogue = CatalogueStore(database, clock)
         self.dead_letters = DeadLetters(database, clock)
+        self.enrolments = Enrolments(database, clock)
         self.health = Health(database, clock)
         self.images = Images(database, clock)
         self.keys = Keys(database, clock)
@@ -87,6 +89,7 @@ class Store:
             self.alarms,
             self.catalogue,
             self.dead_letters,
+            self.enrolments,
             self.keys,
             self.monitors,
             self.orders,

@@ -12,7 +12,7 @@ from pymongo.errors import DuplicateKeyError
 
 from cardshop.contract.errors import Conflict, NotFound
 from scheduler.domain.rights import Role
-from scheduler.store.database import Clock, Database, Document
+from scheduler.store.database import Clock, Database, Document, Session
 
 FAILED_LOGIN_KEPT = timedelta(days=30)
 
@@ -44,26 +44,33 @@ class Users:
         self._failed_logins.create_index("at", expireAfterSeconds=int(FAILED_LOGIN_KEPT.total_seconds()))
 
     def add(
-        self, username: str, role: Role, password_hash: str, *, email: str | None = None, language: str = "en"
+        self,
+        username: str,
+        role: Role,
+        password_hash: str,
+        *,
+        email: str | None = None,
+        language: str = "en",
+        session: Session = None,
     ) -> User:
         """Makes an account. Raises Conflict when the name is taken."""
         user = User(username, role, password_hash, email, language, disabled=False, created_at=self._clock())
         document = asdict(user)
         document["_id"] = document.pop("username")
         try:
-            self._users.insert_one(document)
+            self._users.insert_one(document, session=session)
         except DuplicateKeyError:
             raise Conflict(f"There is a user {username} already.", field="username") from None
         return user
 
-    def find(self, username: str) -> User | None:
+    def find(self, username: str, session: Session = None) -> User | None:
         """The account of that name."""
-        document = self._users.find_one({"_id": username})
+        document = self._users.find_one({"_id": username}, session=session)
         return _user(document) if document else None
 
-    def get(self, username: str) -> User:
+    def get(self, username: str, session: Session = None) -> User:
         """As :meth:`find`. Raises NotFound."""
-        user = self.find(username)
+        user = self.find(username, session)
         if user is None:
             raise NotFound(f"There is no user {username}.")
         return user
@@ -77,10 +84,10 @@ class Users:
         """Every account, by name."""
         return [_user(document) for document in self._users.find().sort("_id", ASCENDING)]
 
-    def change(self, username: str, changes: Mapping[str, Any]) -> User:
+    def change(self, username: str, changes: Mapping[str, Any], session: Session = None) -> User:
         """Sets fields of an account. Raises NotFound."""
-        self._users.update_one({"_id": username}, {"$set": dict(changes)})
-        return self.get(username)
+        self._users.update_one({"_id": username}, {"$set": dict(changes)}, session=session)
+        return self.get(username, session)
 
     def remove(self, username: str) -> None:
         """Ends an account. Raises NotFound."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
+import re
 from pathlib import Path
 
 import pytest
+import requests
 
+from cardshop import writer_host
 from tests.customers import CARD_BYTES, Customer
 from tests.real_stack import RealStack
 from tests.workers import until
@@ -17,9 +19,6 @@ from tests.writer_hosts import helper, told
 def test_a_fresh_host_writes_a_card(stack: RealStack, tmp_path: Path) -> None:
     configuration = tmp_path / "etc" / "writers.toml"
     slot = tmp_path / "slot-a"
-    password = secrets.token_urlsafe(32)
-    account = {"username": "rack-1-a", "password": password, "role": "writer"}
-    stack.api("admin").post("/v1/users", account)
     customer = Customer(stack, megabytes=5)
 
     broker = stack.stack.services.rabbit.address
@@ -29,7 +28,8 @@ def test_a_fresh_host_writes_a_card(stack: RealStack, tmp_path: Path) -> None:
         "--broker", str(broker), "--data", str(tmp_path / "data"),
     )  # fmt: skip
     told(configuration, "configure", "slot", "A", str(slot), "--virtual")
-    told(configuration, "configure", "account", "A", "rack-1-a", typed=f"{password}\n")
+    enrolled = told(configuration, "enrol", typed=f"{code_from_manager(stack, 'rack-1')}\n")
+    password = writer_host.load(configuration).slot("A").password
     for other in ("writer-1", "writer-2"):
         stack.stop(other)
     try:
@@ -46,11 +46,34 @@ def test_a_fresh_host_writes_a_card(stack: RealStack, tmp_path: Path) -> None:
         for other in ("writer-1", "writer-2"):
             stack.start(other)
 
+    assert enrolled == {"accounts": {"A": "rack-1-a"}}
     assert order["state"] == "written", log
     [write] = [task for task in order["tasks"] if task["kind"] == "write"]
     assert write["worker"] == "rack-1-a"
     assert write["outcome"]["card"]["serial"] == "card-1"
     assert password not in log
+
+
+def code_from_manager(stack: RealStack, host: str) -> str:
+    """The code that the manager's page shows to a person who is logged in."""
+    browser = requests.Session()
+
+    def send(path: str, **fields: str) -> str:
+        page = browser.get(stack.manager_url + path).text
+        [token, *_] = re.findall(r'name="csrf_token" value="([^"]+)"', page)
+        answer = browser.post(stack.manager_url + path, data={"csrf_token": token, **fields})
+        assert answer.ok, answer.text
+        return answer.text
+
+    send("/login", username="admin", password=stack.password("admin"))
+    page = send("/enrolments", host=host, writers="2")
+    [code] = re.findall(r'<code id="code">([^<]+)</code>', page)
+    again = browser.get(stack.manager_url + "/enrolments").text
+    assert host in again
+    assert code not in again
+    authority = browser.get(stack.manager_url + "/enrolments/authority.pem").text
+    assert authority == stack.ca_file.read_text()
+    return str(code)
 
 
 def _online(stack: RealStack) -> list[str]:

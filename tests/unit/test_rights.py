@@ -18,6 +18,7 @@ OPEN = {
     ("post", "/v1/tokens"),
     ("delete", "/v1/tokens"),
     ("post", "/v1/tokens/refresh"),
+    ("post", "/v1/enrolments/redemptions"),
     ("post", "/auth/rabbitmq/user"),
     ("post", "/auth/rabbitmq/vhost"),
     ("post", "/auth/rabbitmq/resource"),

@@ -164,7 +164,7 @@ def test_edits_keep_comments_and_all_else(tmp_path: Path) -> None:
 
     configuration.set("broker.port", 5672)
     configuration.put_slot("B", Path("/slots/b"))
-    configuration.put_account("B", "rack-1-b", "x")
+    configuration.put_accounts({"B": ("rack-1-b", "x")})
     configuration.remove_slot("B")
 
     expected = GOOD.replace('host = "rabbit.test"\n', 'host = "rabbit.test"\nport = 5672\n')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -84,13 +84,14 @@ class Configuration:
 
         return self.change(edit)
 
-    def put_account(self, slot_name: str, username: str, password: str) -> WriterHost:
-        """Gives the writer of a slot its account. Raises NotFound, InvalidInput."""
+    def put_accounts(self, accounts: Mapping[str, tuple[str, str]]) -> WriterHost:
+        """Gives writers their accounts: user name and password by the slot's name. Raises NotFound."""
 
         def edit(document: TOMLDocument) -> None:
-            slot = _need_slot(document, slot_name)
-            slot["username"] = username
-            slot["password"] = password
+            for slot_name, (username, password) in accounts.items():
+                slot = _need_slot(document, slot_name)
+                slot["username"] = username
+                slot["password"] = password
 
         return self.change(edit)
 

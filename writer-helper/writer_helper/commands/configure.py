@@ -130,7 +130,8 @@ def _remove_slot(desk: Desk, arguments: argparse.Namespace) -> None:
 
 def _account(desk: Desk, arguments: argparse.Namespace) -> None:
     desk.configuration.read().slot(arguments.name)
-    desk.configuration.put_account(arguments.name, arguments.username, _password(arguments.username))
+    account = (arguments.username, _password(arguments.username))
+    desk.configuration.put_accounts({arguments.name: account})
     sentence = f"The writer of slot {arguments.name} is {arguments.username}."
     desk.say(sentence, name=arguments.name, username=arguments.username)
 
