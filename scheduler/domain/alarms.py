@@ -13,6 +13,7 @@ class AlarmKind(StrEnum):
     WORKER_SILENT = "worker-silent"  # subject: the worker's user name
     SLOT_SILENT = "slot-silent"  # subject: "<worker>/<slot>"
     MONITOR_SILENT = "monitor-silent"  # nobody folds events; subject: "monitor"
+    MESSAGE_REFUSED = "message-refused"  # no queue takes a message; subject: its task's id
     SCHEDULE_FAILED = "schedule-failed"  # no try of a run was good; subject: the schedule's id
     MONITOR_LAGGING = "monitor-lagging"  # events are folded late; subject: "events"
     DEAD_LETTERS = "dead-letters"  # messages wait for an admin's decision; subject: "dead letters"

@@ -38,9 +38,9 @@ def store(mongod: RealMongod, clock: Clock) -> Store:
 def sent(store: Store) -> list[tuple[str, str, str]]:
     """All lines of the outbox, as (kind, task, queue)."""
     lines = []
-    while line := store.outbox.lease("test"):
-        lines.append((line.kind.value, line.task_id, line.queue))
-        store.outbox.mark_sent(line, "test")
+    while leased := store.outbox.lease("test"):
+        lines += [(line.kind.value, line.task_id, line.queue) for line in leased]
+        store.outbox.mark_sent(leased)
     return lines
 
 
@@ -318,9 +318,12 @@ def test_two_publishers_never_lease_the_same_line(store: Store, clock: Clock) ->
     store.outbox.add(OutboxLine(LineKind.REVOKE, f"task-{number}") for number in range(20))
 
     with ThreadPoolExecutor(4) as pool:
-        leased = list(pool.map(lambda n: store.outbox.lease(f"publisher-{n}"), range(20)))
+        leased = list(pool.map(lambda n: store.outbox.lease(f"publisher-{n}", 3), range(20)))
 
-    assert len({line.id for line in leased if line}) == 20
-    assert store.outbox.lease("late") is None
+    ids = [line.id for lines in leased for line in lines]
+    assert len(ids) == len(set(ids))
+    while late := store.outbox.lease("late"):
+        ids += [line.id for line in late]
+    assert len(ids) == len(set(ids)) == 20
     clock.forward(timedelta(minutes=1))
-    assert store.outbox.lease("after the lease ran out") is not None
+    assert len(store.outbox.lease("after the lease ran out")) == 20
