@@ -18,7 +18,7 @@ ORDERS := 200
 PACKAGES_STAMP := $(VENV)/packages.stamp
 STAMP := $(VENV)/setup.stamp
 
-.PHONY: help setup up down status demo check test chaos test-containers base-amd64 base-arm64 lock clean
+.PHONY: help setup up down status demo check test chaos test-containers screenshots base-amd64 base-arm64 lock clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -67,6 +67,9 @@ chaos: $(STAMP) ## Kill all parts again and again while orders are worked at (SE
 
 test-containers: $(STAMP) ## Take an order to a verified card in containers (needs Docker, or root to start it)
 	@$(PYTHON) -m pytest tests/containers
+
+screenshots: $(STAMP) ## Take the pictures of docs/screenshots anew, from the real pages
+	@$(PYTHON) -m pytest tests/journeys/test_browser.py --screenshots docs/screenshots
 
 base-amd64: $(STAMP) ## Build the base image for a virtual machine (a minute or two)
 	@mkdir -p $(BASES)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from cardshop.stack import mongod as stack_mongod
 from cardshop.stack import rabbit as stack_rabbit
 from tests.real_services import RealMongod, RealRabbit
 from tests.real_stack import RealStack
 from tests.tiny_base import make_tiny_base
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--screenshots FOLDER``: the browser's journeys are photographed (make screenshots)."""
+    parser.addoption("--screenshots", type=Path, help="folder for pictures of the pages that journeys pass")
 
 
 def missing(what: str) -> None:
@@ -60,3 +68,16 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealStack]:
         yield running
     finally:
         running.stack.down()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, one for the session. Each test opens a context of its own."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        missing("chromium")
+    with sync_playwright() as playwright:
+        # Without its sandbox, which Chromium refuses to root; it opens no page but ours.
+        running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield running
+        running.close()

@@ -30,14 +30,11 @@ class Customer:
     def __init__(self, stack: RealStack, megabytes: int = 150) -> None:
         self._stack = stack
         self._operator = stack.api("operator")
-        self.ident = self._publish(megabytes)
+        self.ident = publish(stack, f"noise-{megabytes}", f"{megabytes} MB of noise", megabytes)
 
     def place(self, cards: int = 2) -> str:
         """Puts empty cards into the slots and orders. Returns the order's id."""
-        for slot in SLOTS:
-            if self._stack.cards.card_in(slot):
-                self._stack.cards.remove(slot)
-            self._stack.cards.insert(slot, CARD_BYTES)
+        insert_empty_cards(self._stack)
         recipe = {
             "name": "Faults",
             "ssid": uuid.uuid4().hex[:24],
@@ -75,19 +72,8 @@ class Customer:
         return order
 
     def assert_good(self, order: dict[str, Any]) -> None:
-        """Each card of the order holds its image, each in a slot of its own, and no message went astray."""
-        writes = [task["outcome"] for task in order["tasks"] if task["kind"] == "write"]
-        serials = [outcome["card"]["serial"] for outcome in writes]
-        assert len(set(serials)) == len(writes)
-        images = self._stack.stack.folder.inside("data", "warehouse", "images")
-        manifest = Manifest.from_file(images / f"{order['image_digest']}.json")
-        for outcome in writes:
-            assert outcome["verified_bytes"] == manifest.mapped_bytes
-            card = self._stack.cards.card_in(outcome["slot"])
-            assert card
-            assert card.serial == outcome["card"]["serial"]
-            assert _wrong(card.path, manifest) == []
-        assert self._stack.api("admin").get("/v1/dead-letters")["items"] == []
+        """As :func:`assert_good`."""
+        assert_good(self._stack, order)
 
     def begun(self, order: dict[str, Any]) -> dict[str, int]:
         """How often a worker began the image and each card of the order: 1 unless the work was lost."""
@@ -101,24 +87,51 @@ class Customer:
         lines = self._stack.log(worker or task["worker"]).splitlines()
         return sum(f"event='{event}'" in line and task["id"] in line for line in lines)
 
-    def _publish(self, megabytes: int) -> str:
-        library = self._stack.stack.services.library
-        zim = library.folder / f"faults-{megabytes}.zim"
-        if not zim.exists():
-            noise = random.Random(megabytes)  # noqa: S311 - filler, the same each time
-            make_zim(zim, zim.stem, files={"noise": noise.randbytes(megabytes * 1_000_000)})
-        library.publish()
-        admin = self._stack.api("admin")
-        found: list[str] = []
 
-        def listed() -> bool:
-            admin.post("/v1/catalogues/local/refreshes", {})
-            entries = admin.get("/v1/catalogue/entries", q=zim.stem)["items"]
-            found[:] = [entry["ident"] for entry in entries if entry["title"] == zim.stem]
-            return bool(found)
+def assert_good(stack: RealStack, order: dict[str, Any]) -> None:
+    """Each card of the order holds its image, each in a slot of its own, and no message went astray."""
+    writes = [task["outcome"] for task in order["tasks"] if task["kind"] == "write"]
+    serials = [outcome["card"]["serial"] for outcome in writes]
+    assert len(set(serials)) == len(writes)
+    images = stack.stack.folder.inside("data", "warehouse", "images")
+    manifest = Manifest.from_file(images / f"{order['image_digest']}.json")
+    for outcome in writes:
+        assert outcome["verified_bytes"] == manifest.mapped_bytes
+        card = stack.cards.card_in(outcome["slot"])
+        assert card
+        assert card.serial == outcome["card"]["serial"]
+        assert _wrong(card.path, manifest) == []
+    assert stack.api("admin").get("/v1/dead-letters")["items"] == []
 
-        until("the catalogue lists the contents", listed, PATIENCE_SECONDS)
-        return found[0]
+
+def insert_empty_cards(stack: RealStack, *slots: str) -> None:
+    """An empty card is in each of the slots (all of them when none is named), the one before on the shelf."""
+    for slot in slots or SLOTS:
+        if stack.cards.card_in(slot):
+            stack.cards.remove(slot)
+        stack.cards.insert(slot, CARD_BYTES)
+
+
+def publish(stack: RealStack, name: str, title: str, megabytes: int, language: str = "eng") -> str:
+    """Lists a ZIM file of about this size in the stack's catalogue, and has it read. Its ident."""
+    library = stack.stack.services.library
+    zim = library.folder / f"{name}.zim"
+    if not zim.exists():
+        noise = random.Random(name)  # noqa: S311 - filler, the same each time
+        files = {f"file-{number}": noise.randbytes(1_000_000) for number in range(megabytes)}
+        make_zim(zim, title, language=language, files=files)
+    library.publish()
+    admin = stack.api("admin")
+    found: list[str] = []
+
+    def listed() -> bool:
+        admin.post("/v1/catalogues/local/refreshes", {})
+        entries = admin.get("/v1/catalogue/entries", q=title)["items"]
+        found[:] = [entry["ident"] for entry in entries if entry["title"] == title]
+        return bool(found)
+
+    until("the catalogue lists the contents", listed, PATIENCE_SECONDS)
+    return found[0]
 
 
 def _name(task: dict[str, Any]) -> str:
