@@ -67,6 +67,18 @@ class SchedulerClient:
         """Puts JSON, returns JSON. Raises as :meth:`get`."""
         return self._call("PUT", path, body=body)
 
+    def hold_order(self, order_id: str, why: str = "") -> Any:
+        """Nothing more of the order goes to workers; the order. Safe twice. Raises as :meth:`get`."""
+        return self.post(f"/v1/orders/{order_id}/hold", {"why": why})
+
+    def release_order(self, order_id: str, why: str = "") -> Any:
+        """Ends :meth:`hold_order`; the order. Safe twice. Raises as :meth:`get`."""
+        return self.post(f"/v1/orders/{order_id}/release", {"why": why})
+
+    def set_priority(self, order_id: str, priority: str, why: str = "") -> Any:
+        """``low``, ``normal``, ``high`` or ``urgent``; the order. Safe twice. Raises as :meth:`get`."""
+        return self.post(f"/v1/orders/{order_id}/priority", {"priority": priority, "why": why})
+
     def _call(
         self,
         method: str,

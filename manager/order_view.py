@@ -30,6 +30,9 @@ class OrderView:
     can_retry: bool
     can_ship: bool
     can_download: bool
+    can_hold: bool
+    can_release: bool
+    can_prioritize: bool
 
     @property
     def percent(self) -> int | None:
@@ -49,6 +52,8 @@ def view(order: dict[str, Any]) -> OrderView:
     downloads_only = order["quantity"] == 0
     steps = DOWNLOAD_STEPS if downloads_only else STEPS
     rests = state in {"written", "shipped", "failed", "canceled"} or (state == "built" and downloads_only)
+    waits = any(task["state"] == "pending" for task in tasks) and state != "canceled"
+    on_hold = order.get("hold") is not None
     return OrderView(
         order=order,
         create=create,
@@ -64,6 +69,9 @@ def view(order: dict[str, Any]) -> OrderView:
         can_ship=state == "written",
         can_download=order.get("image_digest") is not None
         and (create is None or create["state"] == "succeeded"),
+        can_hold=waits and not on_hold,
+        can_release=on_hold and state != "canceled",
+        can_prioritize=waits,
     )
 
 
@@ -90,6 +98,8 @@ def _now(order: dict[str, Any], create: dict[str, Any] | None, cards: list[dict[
     state, quantity = order["state"], order["quantity"]
     done, waiting = verified(order), [card for card in cards if card["state"] == "waiting-for-card"]
     plural = "card" if quantity == 1 else "cards"
+    if order.get("hold") and state in {"accepted", "built"}:
+        return "On hold: it goes to no worker until it is released."
     if state == "building" and create and create.get("progress"):
         return phase_name(create["progress"]["phase"]) + "."
     if state == "writing" and waiting:

@@ -67,12 +67,12 @@ def new() -> str | Response | tuple[str, int]:
     return redirect(url_for("orders.one", order_id=order["id"]), 303)
 
 
-@pages.post("/orders/<order_id>/<any(cancel, retry, shipment):intent>")
+@pages.post("/orders/<order_id>/<any(cancel, retry, shipment, hold, release, priority):intent>")
 def ask(order_id: str, intent: str) -> Response:
-    """Asks for a cancel, a retry, or says that the cards were shipped."""
-    tracking = request.form.get("tracking", "").strip()
+    """Asks for a cancel, a retry or a place in the queue, or says that the cards were shipped."""
+    given = {name: request.form.get(name, "").strip() for name in ("tracking", "why", "priority")}
     try:
-        api().post("orders", order_id, intent, body={"tracking": tracking} if tracking else {})
+        api().post("orders", order_id, intent, body={name: text for name, text in given.items() if text})
     except Conflict as error:
         flash(f"{error.sentence} {error.hint}", "bad")  # it moved on while the page was read
     return redirect(url_for("orders.one", order_id=order_id), 303)

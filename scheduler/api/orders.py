@@ -8,17 +8,18 @@ from typing import Any
 from flask import request
 from pydantic import Field
 
-from cardshop.contract.errors import CardshopError, Conflict, InvalidInput, NotFound
+from cardshop.contract.errors import CardshopError, Conflict, InvalidInput, NotAllowed, NotFound
 from scheduler.api.operations import Resource, operation
 from scheduler.api.recipes import GivenRecipe, kept_recipe, sealed_recipe
-from scheduler.api.schemas import Given, Listed, Moment, Paged, Told
+from scheduler.api.schemas import Given, Listed, Moment, Paged, PriorityName, Told
 from scheduler.api.services import Services
 from scheduler.api.tasks import Change, Task
 from scheduler.domain import orders as rules
 from scheduler.domain import tasks as task_rules
+from scheduler.domain.dispatching import Priority, channel_of
 from scheduler.domain.orders import MOST_CARDS, OrderDraft, Recipient
 from scheduler.domain.recipes import Recipe
-from scheduler.domain.rights import Right, sees_all
+from scheduler.domain.rights import Right, may, sees_all
 from scheduler.domain.states import OrderState, TaskState
 from scheduler.domain.tasks import TaskKind
 from scheduler.shop import orders as shop
@@ -46,6 +47,9 @@ class GivenOrder(Given):
     quantity: int = Field(strict=True, ge=0, le=MOST_CARDS, description="cards; 0: a download only")
     recipient: GivenRecipient
     client: str | None = Field(default=None, max_length=200, description="the organisation it is for")
+    priority: PriorityName = Field(
+        default=PriorityName.NORMAL, description="other than normal: for who may change priorities"
+    )
 
 
 class Shipment(Given):
@@ -66,6 +70,14 @@ class ToldRecipient(Told):
     name: str
     email: str
     address: str
+
+
+class ToldHold(Told):
+    """Why nothing more of an order goes to workers."""
+
+    who: str
+    at: Moment
+    why: str
 
 
 class TaskBrief(Told):
@@ -91,6 +103,8 @@ class OrderFacts(Told):
     client: str
     owner: str
     image_digest: str
+    priority: PriorityName
+    hold: ToldHold | None  # None: not on hold
     failure: dict[str, Any] | None  # {"code", "sentence", "hint", ...} of the task that failed it
     created_at: Moment
     updated_at: Moment
@@ -141,6 +155,9 @@ class OrderList(Resource):
     def post(self, caller: Caller, body: GivenOrder) -> Order:
         """Checked whole and resolved; a header ``Idempotency-Key`` makes asking again safe."""
         services = self.services
+        priority = body.priority.priority
+        if priority is not Priority.NORMAL and not may(caller.role, Right.PRIORITIZE_ORDERS):
+            raise NotAllowed("The priority is chosen by an operator.", field="priority")
         recipe = _ordered_recipe(services, body, caller)
         resolved = resolve(services.store, services.web, recipe, medium=body.medium)
         recipient = body.recipient
@@ -152,9 +169,13 @@ class OrderList(Resource):
             recipe_id=body.recipe_id,
             resolved=resolved,
             image_digest=image_digest(resolved, services.seal),
+            channel=channel_of(
+                client=body.client or "", owner=caller.username, orders_for_others=sees_all(caller.role)
+            ),
+            priority=priority,
         )
         order = shop.place(services.store, draft, idempotency_key=_idempotency_key())
-        return _told(services, order)
+        return told_order(services, order)
 
 
 class OrderItem(Resource):
@@ -163,7 +184,7 @@ class OrderItem(Resource):
     @operation("Show an order", Right.READ_ORDERS, answer=Order)
     def get(self, caller: Caller, order_id: str) -> Order:
         """The order with its tasks."""
-        return _told(self.services, _seen_order(self.services, order_id, caller))
+        return told_order(self.services, seen_order(self.services, order_id, caller))
 
 
 class OrderCancel(Resource):
@@ -172,9 +193,9 @@ class OrderCancel(Resource):
     @operation("Cancel an order", Right.CANCEL_ORDERS, body=Cancellation, answer=Order)
     def post(self, caller: Caller, order_id: str, body: Cancellation) -> Order:
         """Asking twice is the same as asking once."""
-        _seen_order(self.services, order_id, caller)
+        seen_order(self.services, order_id, caller)
         order = shop.cancel(self.services.store, order_id, who=caller.username, why=body.why)
-        return _told(self.services, order)
+        return told_order(self.services, order)
 
 
 class OrderRetry(Resource):
@@ -183,8 +204,8 @@ class OrderRetry(Resource):
     @operation("Retry what failed of an order", Right.RETRY_ORDERS, answer=Order)
     def post(self, caller: Caller, order_id: str) -> Order:
         """What is good is kept."""
-        _seen_order(self.services, order_id, caller)
-        return _told(self.services, shop.retry(self.services.store, order_id, who=caller.username))
+        seen_order(self.services, order_id, caller)
+        return told_order(self.services, shop.retry(self.services.store, order_id, who=caller.username))
 
 
 class OrderShipment(Resource):
@@ -193,9 +214,9 @@ class OrderShipment(Resource):
     @operation("Say that the cards were shipped", Right.SHIP_ORDERS, body=Shipment, answer=Order)
     def post(self, caller: Caller, order_id: str, body: Shipment) -> Order:
         """Only a written order can be shipped."""
-        _seen_order(self.services, order_id, caller)
+        seen_order(self.services, order_id, caller)
         order = shop.ship(self.services.store, order_id, who=caller.username, tracking=body.tracking)
-        return _told(self.services, order)
+        return told_order(self.services, order)
 
 
 class OrderDownloadTokens(Resource):
@@ -205,7 +226,7 @@ class OrderDownloadTokens(Resource):
     def post(self, caller: Caller, order_id: str) -> DownloadToken:
         """For the order's one image, while it is kept."""
         services = self.services
-        order = _seen_order(services, order_id, caller)
+        order = seen_order(services, order_id, caller)
         digest = order.draft.image_digest
         if services.store.images.kept(digest) is None:
             raise Conflict("The order's image is not in the warehouse.", hint="It is built first.")
@@ -240,14 +261,16 @@ def _idempotency_key() -> str | None:
     return key
 
 
-def _seen_order(services: Services, order_id: str, caller: Caller) -> rules.Order:
+def seen_order(services: Services, order_id: str, caller: Caller) -> rules.Order:
+    """The order, for those who may see it. Raises NotFound."""
     order = services.store.orders.get(order_id)
     if not sees_all(caller.role) and order.draft.owner != caller.username:
         raise NotFound(f"There is no order {order_id}.")
     return order
 
 
-def _told(services: Services, order: rules.Order) -> Order:
+def told_order(services: Services, order: rules.Order) -> Order:
+    """The order as told, with its tasks."""
     return Order(
         **_facts(order),
         recipe_id=order.draft.recipe_id,
@@ -276,6 +299,8 @@ def _facts(order: rules.Order) -> dict[str, Any]:
         "client": draft.client,
         "owner": draft.owner,
         "image_digest": draft.image_digest,
+        "priority": PriorityName.of(order.priority),
+        "hold": order.hold and ToldHold(who=order.hold.who, at=order.hold.at, why=order.hold.why),
         "failure": None if order.failure is None else dict(order.failure),
         "created_at": order.created_at,
         "updated_at": order.updated_at,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+from scheduler.domain.dispatching import Priority
 
 T = TypeVar("T")
 
@@ -50,3 +53,22 @@ class Paged(Given):
     def skip(self) -> int:
         """Items before the page."""
         return (self.page - 1) * self.per_page
+
+
+class PriorityName(StrEnum):
+    """How urgent an order is, as it is written."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+    URGENT = "urgent"
+
+    @classmethod
+    def of(cls, priority: Priority) -> PriorityName:
+        """The name of a priority."""
+        return cls(priority.label)
+
+    @property
+    def priority(self) -> Priority:
+        """What it names."""
+        return Priority[self.name]

@@ -34,6 +34,11 @@ class Priority(IntEnum):
     HIGH = 1
     URGENT = 2
 
+    @property
+    def label(self) -> str:
+        """As people and the API write it: ``high``."""
+        return self.name.lower()
+
 
 @dataclass(frozen=True)
 class Waiting:
@@ -68,6 +73,15 @@ class WriterLoad:
 
     username: str
     tasks: int  # write tasks that it has and that are not done
+
+
+def channel_of(*, client: str, owner: str, orders_for_others: bool) -> str:
+    """Whose share of the workers an order takes.
+
+    It is that of the client whom somebody orders for who orders for several; else the account's own, so that
+    nobody gets a larger share by inventing clients.
+    """
+    return client.strip().casefold() if orders_for_others and client.strip() else owner
 
 
 def in_turn(

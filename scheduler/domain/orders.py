@@ -45,7 +45,9 @@ class OrderDraft:
     recipe_id: str | None
     resolved: ResolvedRecipe  # secrets sealed
     image_digest: str
-    channel: str = ""  # whose share of the workers it takes; empty: the owner's
+    channel: str = (
+        ""  # whose share of the workers it takes, as dispatching.channel_of says; empty: the owner's
+    )
     priority: Priority = Priority.NORMAL  # that it was placed with
 
 

@@ -50,6 +50,8 @@ class Right(StrEnum):
     DOWNLOAD_IMAGES = "download-images"
     RETRY_ORDERS = "retry-orders"
     SHIP_ORDERS = "ship-orders"
+    HOLD_ORDERS = "hold-orders"
+    PRIORITIZE_ORDERS = "prioritize-orders"
     READ_TASKS = "read-tasks"
     SEARCH_TASK_LOGS = "search-task-logs"
     CLAIM_TASKS = "claim-tasks"
@@ -89,6 +91,8 @@ GRANTS: dict[Role, frozenset[Right]] = {
         Right.RETRY_ORDERS,
         Right.SHIP_ORDERS,
         Right.SEARCH_TASK_LOGS,
+        Right.HOLD_ORDERS,
+        Right.PRIORITIZE_ORDERS,
         Right.READ_WORKERS,
         Right.READ_ALARMS,
         Right.READ_IMAGES,

@@ -6,7 +6,9 @@ from datetime import datetime
 
 from cardshop.contract.errors import Conflict, NotFound
 from scheduler.catalogue.web import Web
+from scheduler.domain.dispatching import channel_of
 from scheduler.domain.orders import Order, OrderDraft
+from scheduler.domain.rights import sees_all
 from scheduler.domain.schedules import StandingOrder
 from scheduler.seal import Seal
 from scheduler.shop import orders
@@ -55,5 +57,6 @@ def place(
         recipe_id=standing.recipe_id,
         resolved=resolved,
         image_digest=image_digest(resolved, seal),
+        channel=channel_of(client=standing.client, owner=owner, orders_for_others=sees_all(account.role)),
     )
     return orders.place(store, draft, idempotency_key=f"schedule {schedule_id} {due.isoformat()}")

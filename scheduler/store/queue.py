@@ -109,6 +109,14 @@ class Queue:
             session=session,
         )
 
+    def mark(self, order_id: str, *, held: bool, priority: Priority, session: Session) -> None:
+        """What the order's tasks are told of its place in the queue, whatever their state."""
+        self._tasks.update_many(
+            {"order_id": order_id},
+            {"$set": {"held": held, "priority": priority}, "$inc": {"revision": 1}},
+            session=session,
+        )
+
     def _count(self, kind: TaskKind, by: str, session: Session) -> dict[Any, int]:
         match = {"kind": kind.value, "state": {"$in": _IN_HAND}}
         group = {"_id": by, "tasks": {"$sum": 1}}
