@@ -14,8 +14,9 @@ from kombu import Connection
 
 from beat.app import celery_app, scheduler_class
 from beat.jobs import Tools, jobs
+from beat.mailer import MailSender
 from beat.outbox import OutboxPublisher
-from beat.settings import Settings
+from beat.settings import Settings, mail_server
 from cardshop import broker, logs
 from cardshop.contract.errors import CardshopError
 from cardshop.settings import describe, load
@@ -26,7 +27,7 @@ from scheduler.store.database import connect
 from scheduler.store.store import Store, wait_for
 
 CLOSE_SECONDS = 15.0
-"""Time that the message in hand has to be confirmed."""
+"""Time that the message and the mail in hand have to be confirmed."""
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +42,11 @@ def main() -> int:
     logs.set_up("beat", settings.log_level)
     log.info("starting", **describe(settings))
     signal.signal(signal.SIGTERM, _leave)
+    try:
+        server = mail_server(settings)
+    except CardshopError as error:
+        log.error("settings are wrong", why=error.sentence)
+        return error.exit_status
     store = Store(connect(settings.mongo_uri))
     seal = Seal(settings.secret_key)
     tools = Tools(
@@ -62,9 +68,12 @@ def main() -> int:
     stopped = threading.Event()
     publisher = OutboxPublisher(app, connect_broker, store, stopped)
     publisher.start()
+    sender = MailSender(store, server, settings.pages_url, stopped)
+    sender.start()
     Service(app, scheduler_cls=scheduler_class(store, jobs(tools))).start()
     stopped.set()
     publisher.join(CLOSE_SECONDS)
+    sender.join(CLOSE_SECONDS)
     log.info("stopped")
     return 0
 

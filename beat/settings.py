@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from beat.smtp import MailServer, sender_address
+from cardshop.contract.errors import InvalidInput
 from cardshop.settings import setting
 
 
@@ -25,4 +27,41 @@ class Settings:
         "hosts that catalogues may be read from though their addresses are private; comma separated",
         default=(),
     )
+    smtp_host: str = setting("host name of the mail server; none: mails are kept, not sent", default="")
+    smtp_port: int = setting("its port: usually 587, or 465 with CARDSHOP_SMTP_TLS=implicit", default=587)
+    smtp_tls: str = setting(
+        "starttls (required and verified), or implicit: from the first byte", default="starttls"
+    )
+    smtp_ca_file: Path | None = setting(
+        "PEM file of who signed the mail server's certificate; none: the system's authorities", default=None
+    )
+    smtp_username: str = setting("account at the mail server; none: it wants no login", default="")
+    smtp_password: str = setting("its password; better CARDSHOP_SMTP_PASSWORD_FILE", default="", secret=True)
+    mail_from: str = setting("whom mails are from: Name <name@host>; needed with a mail server", default="")
+    pages_url: str = setting(
+        "address of the manager's pages as people open them, for links in mails; none: no links", default=""
+    )
     log_level: str = setting("DEBUG, INFO, WARNING or ERROR", default="INFO")
+
+
+def mail_server(settings: Settings) -> MailServer | None:
+    """The mail server of the settings; None when there is none. Raises InvalidInput."""
+    if not settings.smtp_host:
+        return None
+    if settings.smtp_tls not in ("starttls", "implicit"):
+        raise InvalidInput(f"CARDSHOP_SMTP_TLS is {settings.smtp_tls!r}: use starttls or implicit.")
+    if bool(settings.smtp_username) != bool(settings.smtp_password):
+        raise InvalidInput("Of CARDSHOP_SMTP_USERNAME and CARDSHOP_SMTP_PASSWORD_FILE give both, or none.")
+    try:
+        sender = sender_address(settings.mail_from)
+    except ValueError as error:
+        raise InvalidInput(f"CARDSHOP_MAIL_FROM is {settings.mail_from!r}: {error}.") from None
+    return MailServer(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        implicit_tls=settings.smtp_tls == "implicit",
+        ca_file=settings.smtp_ca_file,
+        username=settings.smtp_username,
+        password=settings.smtp_password,
+        sender=sender,
+    )

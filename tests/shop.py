@@ -60,6 +60,17 @@ def add_workers(store: Store, role: Role, count: int) -> None:
         store.workers.seen(username, role, f"{username}@desk", online=True)
 
 
+def add_people(store: Store) -> None:
+    """A person of each role, with an address and a language."""
+    for name, role, language in (
+        ("admin", Role.ADMIN, "en"),
+        ("operator", Role.OPERATOR, "fr"),
+        ("technician", Role.TECHNICIAN, "es"),
+        ("client", Role.CLIENT, "fr"),
+    ):
+        store.users.add(name, role, "no password", email=f"{name}@shop.example", language=language)
+
+
 def a_draft(*, quantity: int = 2, image_digest: str = DIGEST, owner: str = "operator") -> OrderDraft:
     """A valid order."""
     recipe = Recipe(
@@ -79,7 +90,9 @@ def a_draft(*, quantity: int = 2, image_digest: str = DIGEST, owner: str = "oper
     resolved = ResolvedRecipe(
         recipe, BaseReference("cardshop-amd64", "b" * 64), (content,), "8 GB", 7_759_462_400
     )
-    return OrderDraft(owner, "School", Recipient("School"), quantity, None, resolved, image_digest)
+    return OrderDraft(
+        owner, "School", Recipient("School", "school@shop.example"), quantity, None, resolved, image_digest
+    )
 
 
 _seq = itertools.count(1)

@@ -17,6 +17,8 @@ class AlarmKind(StrEnum):
     SCHEDULE_FAILED = "schedule-failed"  # no try of a run was good; subject: the schedule's id
     MONITOR_LAGGING = "monitor-lagging"  # events are folded late; subject: "events"
     DEAD_LETTERS = "dead-letters"  # messages wait for an admin's decision; subject: "dead letters"
+    MAIL_UNSENT = "mail-unsent"  # refused, or it isn't known whether it was sent; subject: the mail's id
+    MAIL_SERVER_AWAY = "mail-server-away"  # no mail can be sent; subject: "mail server"
     TASK_GIVEN_UP = "task-given-up"  # each automatic attempt ended in silence; subject: the task's id
 
 

@@ -32,6 +32,7 @@ class Recipient:
     name: str
     email: str = ""
     address: str = ""
+    language: str = ""  # of mails to them (ISO 639); empty: the recipe's
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from cardshop.contract.events import Event, EventType, Log, SlotChanged
 from scheduler.domain.rights import Role
 from scheduler.domain.states import TaskState
 from scheduler.domain.tasks import Distrusted, Ignored, Task, TaskKind, fold
+from scheduler.shop import notices
 from scheduler.shop.dispatching import dispatch
 from scheduler.shop.following import follow
 from scheduler.shop.tasks import WORKER_ROLES
@@ -158,6 +159,7 @@ class _Batch:
             if len(after.history) != len(before.history):
                 followed[after.order_id] = after.history[-1].who
                 self._hands_free |= after.final
+                notices.task_moved(self._store, before, after, session)
             if _has_new_image(before, after):
                 warehouse = self._store.warehouses.every()[0].name
                 self._store.images.keep(after.outcome or {}, warehouse, session)

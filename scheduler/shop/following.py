@@ -10,6 +10,7 @@ from scheduler.domain import orders as rules
 from scheduler.domain.orders import Order
 from scheduler.domain.states import OrderState, TaskState
 from scheduler.domain.tasks import Change, Task, TaskKind
+from scheduler.shop import notices
 from scheduler.store.outbox import LineKind, OutboxLine
 from scheduler.store.store import Store
 
@@ -29,11 +30,14 @@ def follow(store: Store, order_id: str, session: Any, *, who: str, why: str = ""
         return order
     now = store.clock()
     line = Change(now, who, "follow", order.state, state, why)
-    return change(
+    followed = change(
         store,
         replace(order, state=state, failure=failure, updated_at=now, history=(*order.history, line)),
         session,
     )
+    if followed.state is not order.state:
+        notices.order_moved(store, followed, session)
+    return followed
 
 
 def change(store: Store, order: Order, session: Any) -> Order:

@@ -11,6 +11,7 @@ from cardshop.contract.errors import Conflict
 from scheduler.domain.orders import Order, OrderDraft
 from scheduler.domain.states import OrderState, TaskEvent, TaskState
 from scheduler.domain.tasks import Change, Task, TaskKind, move
+from scheduler.shop import notices
 from scheduler.shop.dispatching import dispatch
 from scheduler.shop.following import change, follow
 from scheduler.store.outbox import LineKind, OutboxLine
@@ -43,6 +44,7 @@ def place(store: Store, draft: OrderDraft, *, idempotency_key: str | None = None
         )
         store.orders.insert(order, session, idempotency_key=idempotency_key)
         store.tasks.insert(_new_tasks(order), session)
+        notices.order_placed(store, order, session)
         return order
 
     placed = store.transaction(work)

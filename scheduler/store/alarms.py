@@ -53,6 +53,11 @@ class Alarms:
         )
         return ended.modified_count == 1
 
+    def is_open(self, kind: AlarmKind, subject: str) -> bool:
+        """Whether an alarm is open; it may be another moment later."""
+        key = {"$eq": _key(kind, subject), "$type": "string"}
+        return self._alarms.find_one({"open_key": key}, {"_id": 1}) is not None
+
     def page(self, *, open_only: bool, skip: int = 0, limit: int = 50) -> tuple[list[Alarm], int]:
         """Alarms, newest first, and how many there are."""
         query: Document = {"open_key": {"$type": "string"}} if open_only else {}

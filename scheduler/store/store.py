@@ -19,6 +19,7 @@ from scheduler.store.enrolments import Enrolments
 from scheduler.store.health import Health
 from scheduler.store.images import Images
 from scheduler.store.keys import Keys
+from scheduler.store.mails import Mails
 from scheduler.store.media import Media
 from scheduler.store.monitors import Monitors
 from scheduler.store.orders import Orders
@@ -41,7 +42,18 @@ log = structlog.get_logger(__name__)
 WAIT_SECONDS = 1.0
 """Time between two questions whether the database answers."""
 
-COLLECTIONS = ("orders", "tasks", "outbox", "counters", "images", "alarms", "turns", "enrolments", "users")
+COLLECTIONS = (
+    "orders",
+    "tasks",
+    "outbox",
+    "counters",
+    "images",
+    "alarms",
+    "turns",
+    "enrolments",
+    "users",
+    "mails",
+)
 """Those that a transaction may be the first to write; MongoDB wants them made before."""
 
 
@@ -64,6 +76,7 @@ class Store:
         self.health = Health(database, clock)
         self.images = Images(database, clock)
         self.keys = Keys(database, clock)
+        self.mails = Mails(database, clock)
         self.media = Media(database)
         self.monitors = Monitors(database, clock)
         self.orders = Orders(database)
@@ -91,6 +104,7 @@ class Store:
             self.dead_letters,
             self.enrolments,
             self.keys,
+            self.mails,
             self.monitors,
             self.orders,
             self.outbox,

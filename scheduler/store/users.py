@@ -84,6 +84,10 @@ class Users:
         """Every account, by name."""
         return [_user(document) for document in self._users.find().sort("_id", ASCENDING)]
 
+    def with_role(self, role: Role) -> list[User]:
+        """Every account of a role, by name."""
+        return [_user(document) for document in self._users.find({"role": role.value}).sort("_id", ASCENDING)]
+
     def change(self, username: str, changes: Mapping[str, Any], session: Session = None) -> User:
         """Sets fields of an account. Raises NotFound."""
         self._users.update_one({"_id": username}, {"$set": dict(changes)}, session=session)
