@@ -11,6 +11,13 @@ BASES := var/bases
 PACKAGES := cardshop scheduler monitor beat creator writer manager warehouse
 HELPER := writer-helper
 LONGEST_MODULE := 400
+SERVICES := scheduler monitor beat creator writer manager warehouse
+
+PIP_COMPILE := var/lock/bin/pip-compile
+COMPILE := $(PIP_COMPILE) --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
+	--annotation-style line --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+# Cardshop's extras name Cardshop itself: that line has no hash, and belongs to the checkout.
+NOT_OURS := /^\# WARNING: pip install/,/^cardshop @/d
 
 SEED := 1
 ORDERS := 200
@@ -18,7 +25,7 @@ ORDERS := 200
 PACKAGES_STAMP := $(VENV)/packages.stamp
 STAMP := $(VENV)/setup.stamp
 
-.PHONY: help setup up down status demo check test chaos test-containers screenshots base-amd64 base-arm64 lock clean
+.PHONY: help setup up down status demo check test chaos test-containers screenshots base-amd64 base-arm64 lock lock-services clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -66,6 +73,8 @@ chaos: $(STAMP) ## Kill all parts again and again while orders are worked at (SE
 	@$(PYTHON) -m tests.chaos --seed $(SEED) --orders $(ORDERS)
 
 test-containers: $(STAMP) ## Take an order to a verified card in containers (needs Docker, or root to start it)
+	@docker version >/dev/null 2>&1 || command -v dockerd >/dev/null || \
+	sh cardshop/stack/install_packages.sh tests/containers/packages.apt
 	@$(PYTHON) -m pytest tests/containers
 
 screenshots: $(STAMP) ## Take the pictures of docs/screenshots anew, from the real pages
@@ -79,17 +88,24 @@ base-arm64: $(STAMP) ## Build the base image for a Raspberry Pi (half an hour on
 	@mkdir -p $(BASES)
 	@$(PYTHON) -m creator.base --architecture arm64 --output $(BASES)
 
-lock: $(STAMP) ## Choose the versions of Python's packages anew (requirements.lock)
-	$(PYTHON) -m venv var/lock
-	var/lock/bin/pip install --quiet pip-tools
+lock: $(PIP_COMPILE) ## Choose the versions of Python's packages anew (requirements.lock, and one a service)
 	# writer-helper asks for Cardshop by its version, which no index has.
 	var/lock/bin/pip wheel --quiet --no-deps --wheel-dir var/lock/wheels .
-	PIP_FIND_LINKS=var/lock/wheels var/lock/bin/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras \
-	    --all-build-deps --extra dev --no-header --annotation-style line \
-	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
+	PIP_FIND_LINKS=var/lock/wheels $(COMPILE) --upgrade --all-build-deps --extra dev \
 	    --output-file var/lock/chosen pyproject.toml $(wildcard $(HELPER)/pyproject.toml)
-	# Cardshop's extras name Cardshop itself: that line has no hash, and belongs to the checkout.
-	sed '/^# WARNING: pip install/,/^cardshop @/d' var/lock/chosen > requirements.lock
+	sed '$(NOT_OURS)' var/lock/chosen > requirements.lock
+	$(MAKE) --no-print-directory lock-services
+
+$(PIP_COMPILE): | $(STAMP)
+	$(PYTHON) -m venv var/lock
+	var/lock/bin/pip install --quiet pip-tools
+
+lock-services: $(SERVICES:%=%/requirements.lock) ## Give each service's image its part of requirements.lock
+
+%/requirements.lock: requirements.lock pyproject.toml | $(PIP_COMPILE)
+	$(COMPILE) --constraint requirements.lock --extra $* --output-file var/lock/$* pyproject.toml
+	@# A pin's place in requirements.lock says nothing here.
+	sed '$(NOT_OURS);s/# via -c requirements.lock, /# via /' var/lock/$* > $@
 
 clean: ## Stop everything, and remove all that was made here (data of the local stack too)
 	@test ! -x $(PYTHON) || $(PYTHON) -m cardshop.stack down --folder $(STACK)
