@@ -2,12 +2,14 @@
 
 The file is a JSON object::
 
-    {"users": [{"username", "role", "password_file", "email"?}],
+    {"users": [{"username", "role", "password_file", "email"?,
+                "only_when_missing"?}],
      "warehouses": [{"name", "host", "port"}],
      "bases_folder": "path of a folder with base image manifests (*.json)",
      "catalogues": [{"name", "url"}]}
 
-Each part may be absent. An account that is there keeps its password unless the file's differs.
+Each part may be absent. An account that is there becomes what the file says, its password too; with
+``only_when_missing`` (for people, who change theirs) it stays as it is.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ class SeedUser(_Part):
     role: Role
     password_file: Path
     email: str | None = None
+    only_when_missing: bool = False
 
 
 class SeedWarehouse(_Part):
@@ -101,6 +104,8 @@ def _put_user(seed: SeedUser, services: Services) -> None:
     user = services.store.users.find(seed.username)
     if user is None:
         services.store.users.add(seed.username, seed.role, hash_password(password), email=seed.email)
+        return
+    if seed.only_when_missing:
         return
     if not services.accounts.has_password(user, password):
         services.accounts.set_password(seed.username, password)

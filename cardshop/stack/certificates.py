@@ -1,14 +1,14 @@
 """A private certificate authority, and a certificate for each server of the stack.
 
 Keys are EC P-256, PEM, readable by their owner only. A server's certificate is good for ``localhost`` and
-``127.0.0.1``, and is made anew when it is near its end.
+``127.0.0.1`` and for the names that are asked for, and is made anew when it is near its end.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ BACKDATED = dt.timedelta(hours=1)
 """Certificates begin a little in the past: clocks of two machines differ."""
 
 HOST_NAME = "localhost"
-HOST_ADDRESS = ipaddress.ip_address("127.0.0.1")
+HOST_ADDRESS = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
 
 
 def utc_now() -> dt.datetime:
@@ -59,19 +59,22 @@ class Authority:
             raise TypeError(f"{self._key_file} is not an EC key")
         self._key = key
 
-    def server(self, name: str) -> ServerCertificate:
-        """The certificate of the server ``name``; made when there is none, it is near its end or not ours."""
+    def server(self, name: str, hosts: Sequence[str] = ()) -> ServerCertificate:
+        """The certificate of the server ``name``, which is reached on loopback and as ``hosts``.
+
+        Made when there is none, it is near its end, not ours or not for these host names.
+        """
         files = ServerCertificate(
             self._folder / f"{name}.pem", self._folder / f"{name}.key", self._folder / f"{name}.combined.pem"
         )
-        if self._near_end(files.certificate) or not self._signed(files.certificate):
+        names = x509.SubjectAlternativeName([*(_host(host) for host in (HOST_NAME, *hosts)), HOST_ADDRESS])
+        if self._near_end(files.certificate) or not self._signed(files.certificate, names):
             key = ec.generate_private_key(ec.SECP256R1())
-            names = [x509.DNSName(HOST_NAME), x509.IPAddress(HOST_ADDRESS)]
             certificate = (
                 self._draft(_name(f"Cardshop {name}"), key, SERVER_LIFE)
                 .issuer_name(self._certificate.subject)
                 .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-                .add_extension(x509.SubjectAlternativeName(names), critical=False)
+                .add_extension(names, critical=False)
                 .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
                 .add_extension(_authority_id(self._key), critical=False)
                 .sign(self._key, hashes.SHA256())
@@ -114,11 +117,18 @@ class Authority:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
         return certificate.not_valid_after_utc - self._clock() < RENEW_BEFORE
 
-    def _signed(self, path: Path) -> bool:
-        identifier = x509.load_pem_x509_certificate(path.read_bytes()).extensions.get_extension_for_class(
-            x509.AuthorityKeyIdentifier
-        )
-        return identifier.value == _authority_id(self._key)
+    def _signed(self, path: Path, names: x509.SubjectAlternativeName) -> bool:
+        extensions = x509.load_pem_x509_certificate(path.read_bytes()).extensions
+        identifier = extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
+        known = extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        return identifier.value == _authority_id(self._key) and known.value == names
+
+
+def _host(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
 
 
 def _name(common: str) -> x509.Name:

@@ -64,7 +64,7 @@ class Library:
         new_list.unlink(missing_ok=True)
         for zim in zims:
             address = f"http://{self._mirror}/{zim.name}"
-            _write_metalink(zim, address)
+            write_metalink(zim, address)
             run(["kiwix-manage", new_list, "add", zim, f"--url={address}.meta4"], timeout=60)
         if zims:
             new_list.replace(self._book_list)
@@ -76,7 +76,8 @@ class Library:
         return feed.ok and feed.text.count("<entry>") == books
 
 
-def _write_metalink(zim: Path, address: str) -> None:
+def write_metalink(zim: Path, address: str) -> None:
+    """Puts ``NAME.zim.meta4`` beside a ZIM file that is served at ``address``."""
     with zim.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     ET.register_namespace("", METALINK)

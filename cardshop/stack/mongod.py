@@ -5,16 +5,9 @@ A replica set, because transactions and change streams need one. It speaks TLS o
 
 from __future__ import annotations
 
-import base64
 import os
-import secrets
 from importlib import resources
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
-
-from pymongo import MongoClient
-from pymongo.errors import OperationFailure, PyMongoError
 
 from cardshop.contract.errors import Unavailable
 from cardshop.private_files import write_private
@@ -22,23 +15,19 @@ from cardshop.settings import Address
 from cardshop.stack.certificates import Authority
 from cardshop.stack.folder import StackFolder
 from cardshop.stack.ports import LOOPBACK
+from cardshop.stack.replica_set import (
+    ADMINISTRATOR,
+    REPLICA_SET,
+    SERVICE_ACCOUNT,
+    Accounts,
+    make_ready,
+    member_key,
+    uri,
+)
 from cardshop.stack.service import Service
-
-REPLICA_SET = "rs0"
-DATABASE = "cardshop"
-
-ADMINISTRATOR = "root"
-"""May do anything; used by us to set up the database, never by a service."""
-
-SERVICE_ACCOUNT = "cardshop"
-"""May read and write the database :data:`DATABASE`, nothing else."""
 
 CACHE_GIGABYTES = "0.5"
 """Of memory for WiredTiger; its default of half the machine is for machines that do nothing else."""
-
-FIRST_ANSWER_SECONDS = 30
-UNAUTHORIZED = 13
-EXISTS_ALREADY = 51003
 
 
 def binary() -> Path | None:
@@ -58,7 +47,7 @@ class Mongod:
         self._folder = folder
         self._ca_file = authority.certificate_file
         self._certificate = authority.server("mongod")
-        self._key_file = folder.secret("mongod.key", _member_key)
+        self._key_file = folder.secret("mongod.key", member_key)
 
     def service(self) -> Service:
         """The process to supervise.
@@ -93,18 +82,11 @@ class Mongod:
         Raises:
             Unavailable: it doesn't answer.
         """
+        accounts = Accounts(self._password(ADMINISTRATOR), self._password(SERVICE_ACCOUNT))
         try:
-            with self._client(self._uri("directConnection=true")) as client:
-                if "setName" not in client.admin.command("hello"):
-                    self._initiate(client)
-            with self._client(self._uri(f"replicaSet={REPLICA_SET}")) as client:
-                # Allowed without a log-in, from loopback, as long as there is no account at all.
-                self._make_account(client, ADMINISTRATOR, ["root"])
-            with self._client(self.administrator_uri()) as client:
-                self._make_account(client, SERVICE_ACCOUNT, [{"role": "readWrite", "db": DATABASE}])
-        except PyMongoError as error:
-            log_file = self._folder.log("mongod")
-            raise Unavailable("mongod does not answer.", hint=f"Read {log_file} ({error})") from error
+            make_ready(self.address, self.address, self._ca_file, accounts)
+        except Unavailable as error:
+            raise Unavailable(error.sentence, hint=f"Read {self._folder.log('mongod')}") from error
 
     def administrator_uri(self) -> str:
         """Connection string of the account that may do anything."""
@@ -112,37 +94,14 @@ class Mongod:
 
     def uri_file(self) -> Path:
         """File with the connection string for our services."""
-        uri = self._account_uri(SERVICE_ACCOUNT)
+        text = self._account_uri(SERVICE_ACCOUNT)
         path = self._folder.inside("secrets") / "mongo-uri"
-        if not path.exists() or path.read_text() != uri:
-            write_private(path, uri)
+        if not path.exists() or path.read_text() != text:
+            write_private(path, text)
         return path
 
     def _account_uri(self, name: str) -> str:
-        options = f"replicaSet={REPLICA_SET}&authSource=admin"
-        return self._uri(options, f"{name}:{quote(self._password(name))}@")
-
-    def _uri(self, options: str, account: str = "") -> str:
-        trust = f"tls=true&tlsCAFile={quote(str(self._ca_file), safe='/')}"
-        return f"mongodb://{account}{self.address}/{DATABASE}?{options}&{trust}"
-
-    def _client(self, uri: str) -> MongoClient[dict[str, Any]]:
-        return MongoClient(uri, serverSelectionTimeoutMS=FIRST_ANSWER_SECONDS * 1000)
-
-    def _initiate(self, client: MongoClient[dict[str, Any]]) -> None:
-        member = {"_id": 0, "host": str(self.address)}
-        client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [member]})
-
-    def _make_account(self, client: MongoClient[dict[str, Any]], name: str, roles: list[Any]) -> None:
-        try:
-            client.admin.command("createUser", name, pwd=self._password(name), roles=roles)
-        except OperationFailure as error:
-            if error.code not in {UNAUTHORIZED, EXISTS_ALREADY}:
-                raise
+        return uri(self.address, self._ca_file, name, self._password(name))
 
     def _password(self, account: str) -> str:
         return self._folder.secret(f"mongod-{account}").read_text()
-
-
-def _member_key() -> str:
-    return base64.b64encode(secrets.token_bytes(96)).decode()

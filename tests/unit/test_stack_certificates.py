@@ -98,3 +98,18 @@ def made(parent: Path, *names: str) -> list[Path]:
     for folder in folders:
         folder.mkdir()
     return folders
+
+
+def test_a_server_gets_a_new_certificate_when_its_names_change(tmp_path: Path) -> None:
+    ours = Authority(tmp_path)
+    files = ours.server("warehouse", ["warehouse"])
+    before = files.certificate.read_bytes()
+
+    kept = ours.server("warehouse", ["warehouse"]).certificate.read_bytes()
+    renewed = ours.server("warehouse", ["cards.example.org", "192.0.2.7"])
+
+    assert kept == before
+    for name in ("cards.example.org", "192.0.2.7", "localhost"):
+        assert handshake(renewed, ours.certificate_file, name) == "TLSv1.3"
+    with pytest.raises(ssl.SSLCertVerificationError):
+        handshake(renewed, ours.certificate_file, "warehouse")
