@@ -7,9 +7,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from cardshop.private_files import write_private
 from cardshop.settings import Address
 from cardshop.stack.certificates import Authority
-from cardshop.stack.folder import PRIVATE_FILE, StackFolder
+from cardshop.stack.folder import StackFolder
 from cardshop.stack.replica_set import (
     ADMINISTRATOR,
     SERVICE_ACCOUNT,
@@ -117,14 +118,5 @@ class Secrets:
         folder = self._folder.inside("for", service)
         os.chown(folder, user, user)
         for name, text in {"ca.pem": self._authority.certificate_file.read_text(), **files}.items():
-            _write_for(user, folder / name, text)
-
-
-def _write_for(user: int, path: Path, text: str) -> None:
-    draft = path.with_name(f"{path.name}.new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        os.fchown(descriptor, user, user)
-    draft.replace(path)
+            write_private(folder / name, text)
+            os.chown(folder / name, user, user)
