@@ -79,4 +79,5 @@ def services_over(store: Store, settings: ShopSettings) -> Services:
         accounts=accounts,
         web=Web(frozenset(settings.private_mirrors)),
         vocabulary=vocabulary(),
+        pages_url=settings.pages_url,
     )

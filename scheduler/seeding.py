@@ -109,7 +109,8 @@ def _put_user(seed: SeedUser, services: Services) -> None:
         return
     if not services.accounts.has_password(user, password):
         services.accounts.set_password(seed.username, password)
-    services.store.users.change(seed.username, {"role": seed.role.value, "email": seed.email})
+    # An address that a person has changed since stays as it is.
+    services.store.users.change(seed.username, {"role": seed.role.value, "email": user.email or seed.email})
 
 
 def _put_catalogue(seed: SeedCatalogue, services: Services) -> None:

@@ -22,6 +22,9 @@ class ShopSettings:
         "not a public one",
         default=(),
     )
+    pages_url: str = setting(
+        "address of the manager's pages as people open them, for links in mails; none: no links", default=""
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from cardshop import logs
-from cardshop.contract.errors import CardshopError
+from cardshop.contract.errors import CardshopError, InvalidInput
+from cardshop.settings import Address
 from cardshop.stack.display import Progress, status_table
+from cardshop.stack.mail import StackMail
 from cardshop.stack.stack import Stack
 
 DEFAULT_FOLDER = Path("var/stack")
@@ -24,7 +26,7 @@ def main() -> int:
     logs.set_up("stack", "WARNING")
     console = Console()
     try:
-        _COMMANDS[arguments.command](Stack(arguments.folder), arguments, console)
+        _COMMANDS[arguments.command](Stack(arguments.folder, mail=_mail(arguments)), arguments, console)
     except CardshopError as error:
         console.print(error.sentence, style="bold red", markup=False)
         if error.hint:
@@ -72,12 +74,42 @@ def _card(stack: Stack, arguments: argparse.Namespace, console: Console) -> None
 _COMMANDS = {"up": _up, "down": _down, "status": _status, "restart": _restart, "card": _card}
 
 
+def _add_mail_options(parser: argparse.ArgumentParser) -> None:
+    mail = parser.add_argument_group(
+        "mail server", "Without one mails are written and shown in the manager, and go nowhere."
+    )
+    mail.add_argument("--smtp", metavar="HOST:PORT", help="where mails go; it must offer STARTTLS")
+    mail.add_argument("--smtp-ca", type=Path, metavar="FILE", help="PEM of who signed its certificate")
+    mail.add_argument("--smtp-username", metavar="NAME", default="", help="account to log in with")
+    mail.add_argument("--smtp-password", type=Path, metavar="FILE", help="file with the account's password")
+
+
+def _mail(arguments: argparse.Namespace) -> StackMail | None:
+    where = getattr(arguments, "smtp", None)
+    if not where:
+        return None
+    host, _, port = where.rpartition(":")
+    if not host or not port.isdecimal():
+        raise InvalidInput("--smtp is the mail server's host and port, for example mail.example.org:587.")
+    return StackMail(
+        Address(host, int(port)),
+        ca_file=_absolute(arguments.smtp_ca),
+        username=arguments.smtp_username,
+        password_file=_absolute(arguments.smtp_password),
+    )
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return path and path.resolve()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m cardshop.stack", description="The local stack.")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--folder", type=Path, default=DEFAULT_FOLDER, help="where all of it is kept")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", parents=[shared], help="start what doesn't run")
+    up = commands.add_parser("up", parents=[shared], help="start what doesn't run")
+    _add_mail_options(up)
     commands.add_parser("down", parents=[shared], help="stop all")
     commands.add_parser("status", parents=[shared], help="show what runs")
     restart = commands.add_parser("restart", parents=[shared], help="stop and start one service")

@@ -14,6 +14,7 @@ from cardshop.stack.certificates import HOST_NAME, Authority
 from cardshop.stack.folder import StackFolder
 from cardshop.stack.library import PORTS as LIBRARY_PORTS
 from cardshop.stack.library import Library
+from cardshop.stack.mail import DOMAIN, StackMail
 from cardshop.stack.mongod import Mongod
 from cardshop.stack.ports import LOOPBACK, PASSIVE_PORTS
 from cardshop.stack.rabbit import PORTS as RABBIT_PORTS
@@ -49,6 +50,7 @@ class Services:
         bases: Path,
         shape: Shape,
         cards: Cards,
+        mail: StackMail | None,
     ) -> None:
         self._folder = folder
         self._authority = authority
@@ -56,6 +58,7 @@ class Services:
         self._bases = bases
         self._shape = shape
         self._cards = cards
+        self._mail = mail
         self.scheduler_url = f"https://{LOOPBACK}:{ports['scheduler']}"
         self.manager_url = f"http://{LOOPBACK}:{ports['manager']}"
         self.mongod = Mongod(folder, authority, ports["mongod"])
@@ -70,7 +73,7 @@ class Services:
             self.scheduler(),
             *self.rabbit.services(),
             self._python("monitor", self._common() | self._database() | self._broker("monitor")),
-            self._python("beat", self._common() | self._database() | self._broker("beat")),
+            self._python("beat", self._beat()),
             self._python("warehouse", self._warehouse(), self._address("warehouse")),
             self._python("manager", self._manager(), self._address("manager")),
             *(self._python(name, self._creator(name), stop_seconds=60) for name in self._shape.creator_names),
@@ -88,7 +91,7 @@ class Services:
             "CARDSHOP_LISTEN": str(self._address("scheduler")),
             "CARDSHOP_TLS_CERT": str(certificate.certificate),
             "CARDSHOP_TLS_KEY": str(certificate.key),
-            "CARDSHOP_PUBLIC_URL": self.scheduler_url,
+            "CARDSHOP_PAGES_URL": self.manager_url,
         }
         return self._python(
             "scheduler", self._common() | self._database() | settings, self._address("scheduler")
@@ -105,7 +108,12 @@ class Services:
         accounts = {**PEOPLE, **MACHINES, **creators, **writers}
         seed = {
             "users": [
-                {"username": name, "role": role, "password_file": str(self.password_file(name))}
+                {
+                    "username": name,
+                    "role": role,
+                    "password_file": str(self.password_file(name)),
+                    **({"email": f"{name}@{DOMAIN}"} if name in PEOPLE else {}),
+                }
                 for name, role in accounts.items()
             ],
             "warehouses": [{"name": "warehouse", "host": LOOPBACK, "port": self._ports["warehouse"]}],
@@ -156,6 +164,11 @@ class Services:
 
     def _worker(self, username: str) -> dict[str, str]:
         return self._common() | self._broker(username) | {"CARDSHOP_SCHEDULER_URL": self.scheduler_url}
+
+    def _beat(self) -> dict[str, str]:
+        mail = self._mail.environment() if self._mail else {}
+        pages = {"CARDSHOP_PAGES_URL": self.manager_url}
+        return self._common() | self._database() | self._broker("beat") | pages | mail
 
     def _creator(self, name: str) -> dict[str, str]:
         return self._worker(name) | {

@@ -14,6 +14,7 @@ from cardshop.stack import leftovers
 from cardshop.stack.cards import Cards
 from cardshop.stack.certificates import Authority
 from cardshop.stack.folder import StackFolder
+from cardshop.stack.mail import StackMail
 from cardshop.stack.ports import kept_ports, require_free
 from cardshop.stack.service import Service
 from cardshop.stack.services import PORT_NAMES, Services
@@ -39,7 +40,7 @@ def nobody(_service: str, _what: str) -> None:
 class Stack:
     """One stack, all of it in ``root``. Base images are in the folder ``bases`` beside it."""
 
-    def __init__(self, root: Path, shape: Shape | None = None) -> None:
+    def __init__(self, root: Path, shape: Shape | None = None, mail: StackMail | None = None) -> None:
         shape = shape or Shape()
         self.folder = StackFolder(required_plain(root.resolve()))
         self.cards = Cards(self.folder, tuple(shape.writer_slots.values()))
@@ -47,7 +48,7 @@ class Stack:
         self.ports_file = self.folder.root / "stack.json"
         self.ports = kept_ports(self.ports_file, PORT_NAMES)
         self.authority = Authority(self.folder.inside("tls"))
-        self.services = Services(self.folder, self.authority, self.ports, self.bases, shape, self.cards)
+        self.services = Services(self.folder, self.authority, self.ports, self.bases, shape, self.cards, mail)
         self.supervisor = Supervisor(self.folder)
 
     def runs(self) -> bool:

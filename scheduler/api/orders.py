@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from flask import request
 from pydantic import Field
@@ -36,6 +36,13 @@ class GivenRecipient(Given):
     name: str = Field(min_length=1, max_length=200)
     email: str | None = Field(default=None, pattern=r"^([^@\s]+@[^@\s]+)?$", max_length=254)
     address: str | None = Field(default=None, max_length=2000)
+    language: Literal["en", "fr", "es"] | None = Field(
+        default=None, description="of mails to them; absent: the recipe's, if mails are written in it"
+    )
+
+    def kept(self) -> Recipient:
+        """The recipient as an order has it."""
+        return Recipient(self.name, self.email or "", self.address or "", self.language or "")
 
 
 class GivenOrder(Given):
@@ -70,6 +77,12 @@ class ToldRecipient(Told):
     name: str
     email: str
     address: str
+    language: str  # of mails to them; empty: the recipe's
+
+    @classmethod
+    def of(cls, recipient: Recipient) -> ToldRecipient:
+        """The recipient as told."""
+        return cls(**vars(recipient))
 
 
 class ToldHold(Told):
@@ -160,11 +173,10 @@ class OrderList(Resource):
             raise NotAllowed("The priority is chosen by an operator.", field="priority")
         recipe = _ordered_recipe(services, body, caller)
         resolved = resolve(services.store, services.web, recipe, medium=body.medium)
-        recipient = body.recipient
         draft = OrderDraft(
             owner=caller.username,
             client=body.client or "",
-            recipient=Recipient(recipient.name, recipient.email or "", recipient.address or ""),
+            recipient=body.recipient.kept(),
             quantity=body.quantity,
             recipe_id=body.recipe_id,
             resolved=resolved,
@@ -286,7 +298,6 @@ def _briefs(tasks: Sequence[task_rules.Task]) -> list[TaskBrief]:
 
 def _facts(order: rules.Order) -> dict[str, Any]:
     draft = order.draft
-    recipient = draft.recipient
     return {
         "id": order.id,
         "number": order.number,
@@ -295,7 +306,7 @@ def _facts(order: rules.Order) -> dict[str, Any]:
         "medium": draft.resolved.medium,
         "size_bytes": draft.resolved.size_bytes,
         "quantity": draft.quantity,
-        "recipient": ToldRecipient(name=recipient.name, email=recipient.email, address=recipient.address),
+        "recipient": ToldRecipient.of(draft.recipient),
         "client": draft.client,
         "owner": draft.owner,
         "image_digest": draft.image_digest,

@@ -15,7 +15,6 @@ from scheduler.api.recipes import kept_recipe
 from scheduler.api.schemas import Given, Listed, Moment, Name, Told
 from scheduler.api.services import Services
 from scheduler.domain import schedules as rules
-from scheduler.domain.orders import Recipient
 from scheduler.domain.rights import Right, may
 from scheduler.domain.schedules import JobKind, Missed, RunState
 from scheduler.shop import schedules as shop
@@ -204,11 +203,10 @@ def _draft(services: Services, body: GivenSchedule, caller: Caller) -> shop.Sche
 def _standing_order(given: GivenStandingOrder | None) -> rules.StandingOrder | None:
     if given is None:
         return None
-    recipient = given.recipient
     return rules.StandingOrder(
         recipe_id=given.recipe_id,
         quantity=given.quantity,
-        recipient=Recipient(recipient.name, recipient.email or "", recipient.address or ""),
+        recipient=given.recipient.kept(),
         medium=given.medium or "",
         client=given.client or "",
     )
@@ -217,11 +215,10 @@ def _standing_order(given: GivenStandingOrder | None) -> rules.StandingOrder | N
 def _told_order(order: rules.StandingOrder | None) -> ToldStandingOrder | None:
     if order is None:
         return None
-    recipient = order.recipient
     return ToldStandingOrder(
         recipe_id=order.recipe_id,
         quantity=order.quantity,
-        recipient=ToldRecipient(name=recipient.name, email=recipient.email, address=recipient.address),
+        recipient=ToldRecipient.of(order.recipient),
         medium=order.medium,
         client=order.client,
     )

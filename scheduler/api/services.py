@@ -22,3 +22,4 @@ class Services:
     accounts: Accounts
     web: Web
     vocabulary: Vocabulary
+    pages_url: str  # address of the manager's pages; empty: mails have no links

@@ -61,6 +61,8 @@ class Right(StrEnum):
     READ_IMAGES = "read-images"
     READ_DEAD_LETTERS = "read-dead-letters"
     DECIDE_DEAD_LETTERS = "decide-dead-letters"
+    READ_MAILS = "read-mails"
+    DECIDE_MAILS = "decide-mails"
     READ_SCHEDULES = "read-schedules"
     SCHEDULE_ORDERS = "schedule-orders"
     MANAGE_SCHEDULES = "manage-schedules"
@@ -96,6 +98,8 @@ GRANTS: dict[Role, frozenset[Right]] = {
         Right.READ_WORKERS,
         Right.READ_ALARMS,
         Right.READ_IMAGES,
+        Right.READ_MAILS,
+        Right.DECIDE_MAILS,
         Right.READ_SCHEDULES,
         Right.SCHEDULE_ORDERS,
     },
