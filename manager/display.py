@@ -102,6 +102,25 @@ def ago(moment: datetime, now: datetime) -> str:
     return f"{moment.day} {moment:%b %Y}"
 
 
+def ahead(moment: datetime, now: datetime) -> str:
+    """How far ahead ``moment`` is: ``in about 35 min``; rough, since it is an estimate."""
+    minutes = (moment - now).total_seconds() / 60
+    if minutes < 1.5:
+        return "in about a minute"
+    if minutes < 60:
+        return f"in about {minutes:.0f} min"
+    if minutes < 48 * 60:
+        hours, rest = divmod(round(minutes / 10) * 10, 60)
+        return f"in about {hours} h {rest} min" if rest and hours < 6 else f"in about {minutes / 60:.0f} h"
+    return f"in about {minutes / 60 / 24:.0f} days"
+
+
+def ordinal(number: int) -> str:
+    """``1st``, ``2nd``, ``11th``."""
+    endings = {1: "st", 2: "nd", 3: "rd"}
+    return f"{number}{'th' if number % 100 in (11, 12, 13) else endings.get(number % 10, 'th')}"
+
+
 def state_name(state: str) -> str:
     """``timed-out`` as people read it."""
     return state.replace("-", " ").capitalize()
@@ -129,6 +148,12 @@ def teach(app: Flask, now: Callable[[], datetime]) -> None:
             text, f"{moment:%Y-%m-%d %H:%M:%S} UTC", ago(moment, now())
         )
 
+    def due(text: str) -> Markup:
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(
+            text, f"{moment:%Y-%m-%d %H:%M} UTC", ahead(moment, now())
+        )
+
     def indented(value: Any) -> str:
         return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=str)
 
@@ -137,6 +162,8 @@ def teach(app: Flask, now: Callable[[], datetime]) -> None:
         size=size,
         duration=duration,
         when=when,
+        due=due,
+        ordinal=ordinal,
         state_name=state_name,
         phase_name=phase_name,
         indented=indented,

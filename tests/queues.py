@@ -53,9 +53,10 @@ def fail(store: Store, order: Order) -> None:
     fold_event(store, told(task, EventType.TASK_FAILED, body=failure), sender="creator-1")
 
 
-def write(store: Store, task: Task) -> None:
+def write(store: Store, task: Task, *, seconds: dict[str, float] | None = None) -> None:
     held = claim(store, task.id, task.attempt, worker=task.worker or "", role=Role.WRITER).task
-    done = told(held, EventType.TASK_SUCCEEDED, body=card_written(digest=task.image_digest))
+    outcome = replace(card_written(digest=task.image_digest), seconds=seconds or {"write": 1.0})
+    done = told(held, EventType.TASK_SUCCEEDED, body=outcome)
     fold_event(store, done, sender=task.worker or "")
 
 

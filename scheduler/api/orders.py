@@ -25,6 +25,7 @@ from scheduler.domain.tasks import TaskKind
 from scheduler.shop import orders as shop
 from scheduler.shop.access import DOWNLOAD, warehouse_access
 from scheduler.shop.accounts import Caller
+from scheduler.shop.estimates import Expectation, expect
 from scheduler.shop.recipes import image_digest, resolve
 
 LONGEST_IDEMPOTENCY_KEY = 200
@@ -132,9 +133,26 @@ class OrderBrief(OrderFacts):
     tasks: list[TaskBrief]
 
 
+class QueuePlace(Told):
+    """Where an order stands among those that wait."""
+
+    kind: TaskKind  # "create": it waits for a creator, "write": for a writer
+    place: int  # 1: it is next
+    orders: int  # that wait for them, with itself
+
+
+class Expected(Told):
+    """What can be told of an order's end, from what past work of its size took."""
+
+    place: QueuePlace | None  # None: nothing of it waits for a worker
+    ready_at: Moment | None  # with all its cards; None: nobody can tell, or it is done
+    why: str  # why nobody can tell; else empty
+
+
 class Order(OrderFacts):
     """An order with its history and tasks."""
 
+    expected: Expected
     recipe_id: str | None
     contents: list[str]
     tasks: list[Task]
@@ -283,13 +301,21 @@ def seen_order(services: Services, order_id: str, caller: Caller) -> rules.Order
 
 def told_order(services: Services, order: rules.Order) -> Order:
     """The order as told, with its tasks."""
+    tasks = services.store.tasks.of_order(order.id)
     return Order(
         **_facts(order),
+        expected=_expected(expect(services.store, order, tasks)),
         recipe_id=order.draft.recipe_id,
         contents=[content.ident for content in order.draft.resolved.contents],
-        tasks=[Task.of(task) for task in services.store.tasks.of_order(order.id)],
+        tasks=[Task.of(task) for task in tasks],
         history=[Change.of(change) for change in order.history],
     )
+
+
+def _expected(found: Expectation) -> Expected:
+    place = found.place
+    told = QueuePlace(kind=place.kind, place=place.place, orders=place.orders) if place else None
+    return Expected(place=told, ready_at=found.ready_at, why=found.why)
 
 
 def _briefs(tasks: Sequence[task_rules.Task]) -> list[TaskBrief]:

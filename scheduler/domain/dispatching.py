@@ -52,6 +52,7 @@ class Waiting:
     channel: str
     image_digest: str
     ready_at: datetime  # since when it may go
+    work_bytes: int = 0
 
     @property
     def place(self) -> tuple[int, int]:

@@ -80,10 +80,11 @@ class Task:
     history: tuple[Change, ...] = ()
     attempts: tuple[Attempt, ...] = ()  # empty until something happens to it
     tries: int = 0  # attempts that the shop made by itself since a person asked
-    order_number: int = 0  # its order's; with the four below, its place among the waiting
+    order_number: int = 0  # its order's; with the next ones, its place among the waiting
     channel: str = ""  # whose share of the workers it takes
     priority: Priority = Priority.NORMAL
     held: bool = False  # does not go to a worker
+    work_bytes: int = 0  # about what it moves, by which its time is estimated
     ready_at: datetime | None = None  # since when it may go to a worker; None: its image isn't built yet
 
     @property

@@ -48,6 +48,13 @@ def dispatch(store: Store) -> int:
         return 0
 
 
+def taking_work(store: Store, role: Role, session: Any = None) -> list[str]:
+    """User names of the workers of a role that take work now."""
+    accounts = {user.username for user in store.users.every() if user.role is role and not user.disabled}
+    online = {worker.username for worker in store.workers.every(session) if worker.state == "online"}
+    return sorted(accounts & online)
+
+
 def _rounds(store: Store) -> int:
     holder, done = uuid.uuid4().hex, 0
     while (asked := store.rounds.take(holder)) is not None:
@@ -86,7 +93,7 @@ class _Round:
 
     def _creates(self, session: Any) -> list[tuple[Waiting, None]]:
         store = self._store
-        creators = _online(store, Role.CREATOR, session)
+        creators = taking_work(store, Role.CREATOR, session)
         in_hand = sum(store.queue.by_worker(TaskKind.CREATE, session).values())
         places = places_at_creators(len(creators), in_hand)
         if not places:
@@ -99,7 +106,7 @@ class _Round:
 
     def _writes(self, session: Any) -> list[tuple[Waiting, str]]:
         store = self._store
-        writers = _online(store, Role.WRITER, session)
+        writers = taking_work(store, Role.WRITER, session)
         in_hand = store.queue.by_worker(TaskKind.WRITE, session)
         places = places_at_writers([WriterLoad(name, in_hand.get(name, 0)) for name in writers])
         if not places:
@@ -133,10 +140,3 @@ class _Round:
             return replace(moved, outcome=kept) if isinstance(moved, Task) else moved
 
         return decide
-
-
-def _online(store: Store, role: Role, session: Any) -> list[str]:
-    """The workers of a role that take work now."""
-    accounts = {user.username for user in store.users.every() if user.role is role and not user.disabled}
-    online = {worker.username for worker in store.workers.every(session) if worker.state == "online"}
-    return sorted(accounts & online)

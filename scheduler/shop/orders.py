@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from cardshop.contract.errors import Conflict
+from scheduler.domain.estimates import BASE_BYTES
 from scheduler.domain.orders import Order, OrderDraft
 from scheduler.domain.states import OrderState, TaskEvent, TaskState
 from scheduler.domain.tasks import Change, Task, TaskKind, move
@@ -145,6 +146,7 @@ def _new_tasks(order: Order) -> list[Task]:
             order_number=order.number,
             channel=draft.channel or draft.owner,
             priority=order.priority,
+            work_bytes=BASE_BYTES + sum(content.size_bytes for content in draft.resolved.contents),
             ready_at=ready_at,
         )
 

@@ -17,6 +17,16 @@ from scheduler.store.database import Collection, Database, Document, Session
 
 _IN_HAND = [state.value for state in TaskState if state not in FINAL_TASK_STATES | {TaskState.PENDING}]
 _PENDING_CARD = {"state": TaskState.PENDING.value, "kind": TaskKind.WRITE.value}
+_FIELDS = (
+    "order_id",
+    "order_number",
+    "unit",
+    "priority",
+    "channel",
+    "image_digest",
+    "ready_at",
+    "work_bytes",
+)
 _PLACE = {"order_number": 1, "unit": 1}
 
 
@@ -62,8 +72,7 @@ class Queue:
                 {"$unwind": "$tasks"},
                 {"$replaceRoot": {"newRoot": "$tasks"}},
             ]
-        fields = ("order_id", "order_number", "unit", "priority", "channel", "image_digest", "ready_at")
-        steps.append({"$project": dict.fromkeys(fields, 1)})
+        steps.append({"$project": dict.fromkeys(_FIELDS, 1)})
         return [_read(document) for document in self._tasks.aggregate(steps, session=session)]
 
     def standings(self, kind: TaskKind, session: Session = None) -> dict[str, Standing]:

@@ -24,6 +24,7 @@ from scheduler.store.media import Media
 from scheduler.store.monitors import Monitors
 from scheduler.store.orders import Orders
 from scheduler.store.outbox import Outbox
+from scheduler.store.past_work import PastWork
 from scheduler.store.queue import Queue
 from scheduler.store.recipes import Recipes
 from scheduler.store.rounds import Rounds
@@ -81,6 +82,7 @@ class Store:
         self.monitors = Monitors(database, clock)
         self.orders = Orders(database)
         self.outbox = Outbox(database, clock)
+        self.past_work = PastWork(database)
         self.queue = Queue(database)
         self.recipes = Recipes(database, clock)
         self.rounds = Rounds(database, clock)
