@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from defusedxml.ElementTree import parse
 
 from tests.writer_hosts import PASSWORD, helper, told, write_configuration
 
@@ -123,3 +129,70 @@ def test_each_command_explains_itself(tmp_path: Path, words: tuple[str, ...]) ->
     done = helper(tmp_path, *words, "--help") if words else helper(tmp_path, "--help")
 
     assert "usage: writer-helper" in done.stdout
+
+
+def test_the_place_where_a_card_appears_gets_the_next_letter(tmp_path: Path) -> None:
+    path = write_configuration(tmp_path)
+    for name in ("left", "right"):
+        (tmp_path / "slots" / name).mkdir(parents=True)
+    (tmp_path / "slots" / "left" / "inside-before").write_bytes(bytes(1000))
+
+    with naming(path, tmp_path / "slots") as tool:
+        (tmp_path / "slots" / "right" / "card-1").write_bytes(bytes(2000))
+        named = json.loads(tool.communicate(timeout=30)[0])
+
+    assert named["name"] == "B"
+    assert (named["path"], named["card_bytes"]) == (str(tmp_path / "slots" / "right"), 2000)
+    assert [slot["name"] for slot in told(path, "configure", "show")["slots"]] == ["A", "B"]
+
+
+def test_a_slot_that_has_a_letter_gets_no_other(tmp_path: Path) -> None:
+    path = write_configuration(tmp_path)
+    (tmp_path / "slots" / "left").mkdir(parents=True)
+    told(path, "configure", "slot", "B", str(tmp_path / "slots" / "left"))
+
+    with naming(path, tmp_path / "slots") as tool:
+        (tmp_path / "slots" / "left" / "card-1").write_bytes(bytes(2000))
+        error = json.loads(tool.communicate(timeout=30)[0])
+
+    assert (tool.returncode, error["code"]) == (75, "conflict")
+    assert "slot B already" in error["sentence"]
+
+
+def test_nobody_waits_longer_than_asked_for_a_card(tmp_path: Path) -> None:
+    path = write_configuration(tmp_path)
+
+    error = told(path, "name", "--folder", str(tmp_path), "--wait", "1", status=69)
+
+    assert "within 1 s" in error["sentence"]
+
+
+def test_labels_are_a_picture_with_each_letter(tmp_path: Path) -> None:
+    path = write_configuration(tmp_path)
+    told(path, "configure", "slot", "B", str(tmp_path / "<b>"))
+
+    told(path, "labels", "--output", str(tmp_path / "labels.svg"), "--host", "rack-1")
+
+    texts = [
+        element.text for element in parse(tmp_path / "labels.svg").iter() if element.tag.endswith("text")
+    ]
+    assert texts == ["A", "rack-1", "pci-0000:00:14.0-usb-0:2:1.0-scsi-0:0:0:0", "B", "rack-1", "<b>"]
+
+
+@contextmanager
+def naming(configuration: Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """The tool, once it waits for a card."""
+    words = ["name", "--json", "--folder", str(folder), "--configuration", str(configuration)]
+    tool = subprocess.Popen(
+        [sys.executable, "-m", "writer_helper", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert tool.stderr
+        assert "Put a card" in tool.stderr.readline()
+        yield tool
+    finally:
+        tool.kill()
+        tool.wait()

@@ -13,7 +13,6 @@ from cardshop.settings import Address
 from tests.writer_hosts import GOOD, PASSWORD, write_configuration
 from writer.settings import read
 from writer_helper.configuration import TEMPLATE, Configuration
-from writer_helper.places import card_readers
 
 NEW = {
     "scheduler.url": "https://scheduler.test:8443",
@@ -197,10 +196,3 @@ def test_a_slot_that_moves_keeps_its_account(tmp_path: Path) -> None:
 
     assert host.slot("A").path == Path("/slots/a")
     assert host.slot("A").password == PASSWORD
-
-
-def test_partitions_and_second_names_of_a_place_are_no_slots(tmp_path: Path) -> None:
-    for name in ("usb-0:1-scsi-0:0:0:0", "usb-0:1-scsi-0:0:0:0-part1"):
-        (tmp_path / name).symlink_to("/dev/null")
-
-    assert card_readers(tmp_path) == []

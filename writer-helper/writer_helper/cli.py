@@ -13,7 +13,7 @@ from cardshop import logs
 from cardshop.contract.errors import CardshopError
 from cardshop.settings import variable
 from cardshop.writer_host import DEFAULT_FILE
-from writer_helper.commands import configure, enrol, slots, writers
+from writer_helper.commands import checks, configure, enrol, name, slots, writers
 from writer_helper.commands.desk import Desk
 from writer_helper.configuration import Configuration
 
@@ -22,7 +22,7 @@ EPILOG = (
     "The configuration is read from --configuration, or the file that CARDSHOP_CONFIGURATION names, or "
     f"{DEFAULT_FILE}. Each command has a --help of its own. Exit status: 0 when all is well."
 )
-COMMANDS = (slots, configure, enrol, writers)
+COMMANDS = (slots, configure, name, enrol, checks, writers)
 
 
 def run(words: Sequence[str]) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +52,13 @@ class Place:
         return self.path.name if self.path.parent == BY_PATH else str(self.path)
 
 
-def card_readers(folder: Path = BY_PATH) -> list[Place]:
+def holds_cards(place: Place) -> bool:
+    """Whether a place is a card reader's, and not a disk of the host."""
+    removable = _attribute(place.path, "removable") == "1"
+    return removable or place.device.startswith(_CARD_HOSTS)
+
+
+def card_readers(folder: Path = BY_PATH, removable: Callable[[Place], bool] = holds_cards) -> list[Place]:
     """The ports of this host's card readers, in the order of their names; none where no udev runs."""
     found: dict[str, Path] = {}
     try:
@@ -66,8 +73,8 @@ def card_readers(folder: Path = BY_PATH) -> list[Place]:
         # Newer versions of udev make a second name with the USB version in it; one place has one name.
         if known is None or _USB_VERSION.search(known.name):
             found[device.name] = link
-    places = [_reader(link) for link in found.values()]
-    return sorted((place for place in places if place), key=lambda place: place.path)
+    places = [place for place in map(place_at, found.values()) if place and not place.virtual]
+    return sorted(filter(removable, places), key=lambda place: place.path)
 
 
 def place_at(path: Path) -> Place | None:
@@ -83,6 +90,20 @@ def place_at(path: Path) -> Place | None:
     return None
 
 
+def removable_disks(folder: Path = Path("/sys/block")) -> list[str]:
+    """Names of this host's disks that can hold a card, such as ``sdb``."""
+    found = []
+    for disk in sorted(folder.iterdir()) if folder.is_dir() else ():
+        try:
+            removable = (disk / "removable").read_text().strip() == "1"
+        except OSError:
+            continue
+        usual = disk.name.startswith(_CARD_HOSTS) or (removable and (disk / "device").exists())
+        if usual and not disk.name.startswith("sr"):
+            found.append(disk.name)
+    return found
+
+
 def _virtual(path: Path) -> Place:
     try:
         cards = [file for file in path.iterdir() if not file.name.startswith(".")]
@@ -90,15 +111,6 @@ def _virtual(path: Path) -> Place:
     except OSError:
         size = 0
     return Place(path, card_bytes=size, model="virtual slot", virtual=True)
-
-
-def _reader(link: Path) -> Place | None:
-    try:
-        place = _at_device(link)
-    except OSError:
-        return None  # gone between two looks
-    removable = _attribute(link, "removable") == "1" or place.device.startswith(_CARD_HOSTS)
-    return place if removable else None
 
 
 def _at_device(path: Path) -> Place:

@@ -35,6 +35,10 @@ class Desk:
         else:
             self.console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
+    def hint(self, sentence: str) -> None:
+        """Tells a person what to do now, on standard error: it is no answer."""
+        Console(stderr=True).print(sentence, style="bold", markup=False, highlight=False, soft_wrap=True)
+
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], facts: Any) -> None:
         """A table for a person, ``facts`` for a script."""
         if self.as_json:

@@ -35,6 +35,14 @@ def add(commands: Subparsers, shared: argparse.ArgumentParser) -> None:
     )
     stop.add_argument("slots", nargs="*", metavar="SLOT", help="default: all")
     stop.set_defaults(run=_stop)
+    update = commands.add_parser(
+        "update",
+        parents=[shared],
+        help="run the newest version of the writer",
+        description="Fetches the writer's image (docker) or takes the writer that is installed now, and "
+        "starts those writers again that run an older one.",
+    )
+    update.set_defaults(run=_update)
     status = commands.add_parser("status", parents=[shared], help="show each slot, its card and its writer")
     status.set_defaults(run=_status)
     logs = commands.add_parser("logs", parents=[shared], help="show what a writer logged")
@@ -65,6 +73,12 @@ def _stop(desk: Desk, arguments: argparse.Namespace) -> None:
     for name in names:
         runner.stop(name)
     desk.say(f"{_writers(names)} stopped." if names else "No writer of ours was running.", stopped=names)
+
+
+def _update(desk: Desk, _arguments: argparse.Namespace) -> None:
+    _host, runner = _runner(desk)
+    names = runner.update()
+    desk.say(f"{_writers(names)} started again." if names else "All are up to date.", updated=names)
 
 
 def _status(desk: Desk, _arguments: argparse.Namespace) -> int:

@@ -23,7 +23,7 @@ from cardshop.private_files import write_private
 from cardshop.settings import PREFIX, variable
 from cardshop.writer_host import ConfiguredSlot, WriterHost
 from writer_helper.runners.log_files import last_lines, lines_as_they_come
-from writer_helper.runners.runner import STOP_SECONDS, WriterState
+from writer_helper.runners.runner import STOP_SECONDS, WriterState, proxy_variables
 
 STAYED_UP_SECONDS = 2.0
 """A writer that lives this long has read its settings."""
@@ -118,6 +118,14 @@ class Processes:
         log = self._log(slot_name)
         return lines_as_they_come(log, lines) if follow else iter(last_lines(log, lines))
 
+    def update(self) -> list[str]:
+        """As :meth:`Runner.update`: starts them again, with the writer that is installed now."""
+        names = [name for name in self.known() if self._process(name)]
+        for name in names:
+            self.stop(name)
+            self.start(self._host.slot(name))
+        return names
+
     def _variables(self, slot: ConfiguredSlot) -> dict[str, str]:
         plain = {name: value for name, value in self._environment.items() if not name.startswith(PREFIX)}
         ours = {
@@ -140,11 +148,6 @@ class Processes:
 
     def _log(self, slot_name: str) -> Path:
         return self._folder / f"{slot_name}.log"
-
-
-def proxy_variables(host: WriterHost) -> dict[str, str]:
-    """The environment variables that lead the writer's calls to the scheduler through the proxy."""
-    return {"HTTPS_PROXY": host.proxy, "NO_PROXY": ""} if host.proxy else {}
 
 
 def _started(pid: int) -> int | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from cardshop.writer_host import ConfiguredSlot
+from cardshop.writer_host import ConfiguredSlot, WriterHost
 
 STOP_SECONDS = 60
 """Time that a writer has to give its work back after it was asked to stop, before it is killed."""
@@ -57,3 +57,11 @@ class Runner(Protocol):
 
     def logs(self, slot_name: str, lines: int, *, follow: bool = False) -> Iterator[str]:
         """The last lines that the writer of a slot logged; with ``follow``, then those that come."""
+
+    def update(self) -> list[str]:
+        """Has the running writers run the newest version that can be had; those that were started again."""
+
+
+def proxy_variables(host: WriterHost) -> dict[str, str]:
+    """The environment variables that lead the writer's calls to the scheduler through the proxy."""
+    return {"HTTPS_PROXY": host.proxy, "NO_PROXY": ""} if host.proxy else {}
