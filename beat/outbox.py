@@ -34,7 +34,7 @@ KEEP_SECONDS = 1.0
 LISTEN_SECONDS = 0.001
 """Time for reading what came in; nothing is asked for, so nothing is waited for."""
 
-CONFIRM_SECONDS = 10.0
+CONFIRM_SECONDS = 5.0
 """Longest wait for the broker's confirms."""
 
 SEND_SECONDS = LEASE.total_seconds() / 3
@@ -71,7 +71,7 @@ class OutboxPublisher(threading.Thread):
                 with _unwaiting(self._connect()) as connection, self._store.outbox.changes() as changes:
                     self._publish_until_stopped(connection, changes)
             except DatabaseError as error:
-                log.warning("the database does not answer", error=type(error).__name__)
+                log.warning("the database does not answer", error=repr(error)[:300])
             except Exception as error:  # noqa: BLE001 - whatever it was, an unsent line must be tried again
                 log.warning("the outbox can't be sent now", error=repr(error))
             # Not all publishers at the same moment.

@@ -23,7 +23,7 @@ from pymongo.write_concern import WriteConcern
 
 from scheduler.store.database import Clock, Collection, Database, Document, Session
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(seconds=15)
 """How long a publisher may take for the lines that it leased at once."""
 
 BATCH = 200
