@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -18,10 +18,13 @@ from beat.topology import declare
 from cardshop import broker
 from cardshop.contract.tasks import CreateTask
 from scheduler.catalogue.web import Web
+from scheduler.domain.alarms import AlarmKind
 from scheduler.domain.rights import Role
+from scheduler.domain.tasks import Task
 from scheduler.seal import Seal
 from scheduler.shop import orders
 from scheduler.shop.signing import Signing
+from scheduler.store.outbox import LineKind, OutboxLine
 from scheduler.store.store import Store
 from tests.api import SECRET_KEY
 from tests.real_services import RealMongod, RealRabbit
@@ -138,3 +141,59 @@ def test_the_clock_runs_what_is_due_and_keeps_its_result(mongod: RealMongod, rab
     assert ran["give-up-silent"] == "Gave up 0 tasks."
     assert ran["refresh-catalogues"] == "Read 0 catalogues."
     assert ran["rotate-keys"] == ""
+
+
+def lines_for(store: Store, task: Task, *queues: str) -> None:
+    store.outbox.add(
+        [OutboxLine(LineKind.TASK, task.id, queue, "cardshop.write", {"queue": queue}) for queue in queues]
+    )
+
+
+def until(what: Callable[[], bool]) -> None:
+    for _ in range(300):
+        if what():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it never came")
+
+
+def test_a_message_that_no_queue_takes_raises_an_alarm_and_arrives_when_one_does(
+    rabbit: RealRabbit, store: Store
+) -> None:
+    task = store.tasks.of_order(orders.place(store, a_draft()).id)[1]
+    lines_for(store, task, "write.writer-late")
+
+    def alarmed() -> bool:
+        return store.alarms.open_subjects(AlarmKind.MESSAGE_REFUSED) == {task.id}
+
+    with publishing(rabbit, store):
+        received(rabbit, "create", 1)
+        until(alarmed)
+        assert store.outbox.waiting() == 1
+
+        store.users.add("writer-late", Role.WRITER, "no password")
+        until(lambda: store.outbox.waiting() == 0)
+        until(lambda: not alarmed())
+
+    with connect(rabbit) as connection, connection.channel() as channel:
+        assert channel.queue_declare("write.writer-late", passive=True).message_count == 1
+
+
+def test_a_message_that_can_t_be_written_holds_up_no_other(rabbit: RealRabbit, store: Store) -> None:
+    order = orders.place(store, a_draft())
+    lines_for(store, store.tasks.of_order(order.id)[1], "x" * 300)
+
+    with publishing(rabbit, store):
+        (message,) = received(rabbit, "create", 1)
+        until(lambda: store.outbox.waiting() == 1)
+
+    assert message.order_id == order.id
+
+
+def test_a_refused_message_of_a_task_that_has_ended_is_dropped(rabbit: RealRabbit, store: Store) -> None:
+    order = orders.place(store, a_draft())
+    lines_for(store, store.tasks.of_order(order.id)[1], "write.nobody")
+    orders.cancel(store, order.id, who="operator")
+
+    with publishing(rabbit, store):
+        until(lambda: store.outbox.waiting() == 0)
