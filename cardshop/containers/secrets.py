@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from cardshop.private_files import write_private
 from cardshop.settings import Address
 from cardshop.stack.certificates import Authority
-from cardshop.stack.folder import StackFolder
+from cardshop.stack.folder import StackFolder, random_password
 from cardshop.stack.replica_set import (
     ADMINISTRATOR,
     SERVICE_ACCOUNT,
@@ -45,6 +45,10 @@ MACHINES = {
 """User name to role."""
 
 
+SMTP = "smtp.password"
+"""The mail server's password: the admin's to fill in, empty until then."""
+
+
 class Secrets:
     """All secrets of one composed system, in ``root``.
 
@@ -60,33 +64,48 @@ class Secrets:
         self._authority = Authority(self._folder.inside("tls"))
 
     def hand_out(self) -> None:
-        """Makes what is missing, and lays out each service's files anew."""
-        shop = self._shared("mongo-uri") | self._shared("secret.key")
-        self._lay("mongo", self._server("mongo") | {"member.key": self._secret("member.key")}, SERVER_USER)
-        self._lay("rabbit", self._server("rabbit"), SERVER_USER)
-        self._lay("database", {name: self._secret(name) for name in (ADMINISTRATOR, SERVICE_ACCOUNT)})
-        self._lay("scheduler", self._server("scheduler") | shop)
-        self._lay("seed", shop | self._seed())
-        for name in ("monitor", "beat"):
-            self._lay(name, self._shared("mongo-uri") | {"password": self.password(name)})
-        self._lay("warehouse", self._server("warehouse") | {"password": self.password("warehouse")})
-        self._lay("manager", self._server("manager") | {"secret.key": self._secret("manager.key")})
-        for name in ("creator-1", "writer-1"):
-            self._lay(name, {"password": self.password(name)})
+        """Lays out each service's files anew, making what is missing. Needs the right to give files away."""
+        for service, share in self.shares().items():
+            folder = self._folder.inside("for", service)
+            user = SERVER_USER if service in ("mongo", "rabbit") else SERVICE_USER
+            os.chown(folder, user, user)
+            for name, text in share.items():
+                write_private(folder / name, text)
+                os.chown(folder / name, user, user)
+
+    def shares(self) -> dict[str, dict[str, str]]:
+        """By service, the text of each file that it may read; what is missing is made."""
+        database = {"mongo-uri": self._mongo_uri()}
+        shop = database | {"secret.key": self._secret("scheduler.key")}
+        shares = {
+            "mongo": self._server("mongo") | {"member.key": self._secret("member.key")},
+            "rabbit": self._server("rabbit"),
+            "database": {name: self._secret(name) for name in (ADMINISTRATOR, SERVICE_ACCOUNT)},
+            "scheduler": self._server("scheduler") | shop,
+            "seed": shop | self._seed(),
+            "monitor": database | self._password_file("monitor"),
+            "beat": shop | self._password_file("beat") | {SMTP: self._secret(SMTP)},
+            "warehouse": self._server("warehouse") | self._password_file("warehouse"),
+            "manager": self._server("manager") | {"secret.key": self._secret("manager.key")},
+            "creator-1": self._password_file("creator-1"),
+            "writer-1": self._password_file("writer-1"),
+        }
+        authority = self._authority.certificate_file.read_text()
+        return {service: {"ca.pem": authority, **share} for service, share in shares.items()}
 
     def password(self, username: str) -> str:
         """The password that an account of :data:`PEOPLE` or :data:`MACHINES` begins with."""
         return self._secret(f"{username}.password")
 
-    def _secret(self, name: str) -> str:
-        make = {"member.key": member_key}.get(name)
-        return (self._folder.secret(name, make) if make else self._folder.secret(name)).read_text()
+    def _password_file(self, username: str) -> dict[str, str]:
+        return {"password": self.password(username)}
 
-    def _shared(self, name: str) -> dict[str, str]:
-        if name == "mongo-uri":
-            password = self._secret(SERVICE_ACCOUNT)
-            return {name: uri(MONGO, MOUNTED / "ca.pem", SERVICE_ACCOUNT, password)}
-        return {name: self._secret("scheduler.key")}
+    def _secret(self, name: str) -> str:
+        makers: dict[str, Callable[[], str]] = {"member.key": member_key, SMTP: str}
+        return self._folder.secret(name, makers.get(name, random_password)).read_text()
+
+    def _mongo_uri(self) -> str:
+        return uri(MONGO, MOUNTED / "ca.pem", SERVICE_ACCOUNT, self._secret(SERVICE_ACCOUNT))
 
     def _server(self, name: str) -> dict[str, str]:
         files = self._authority.server(name, sorted({name, self._warehouse.host}))
@@ -113,10 +132,3 @@ class Secrets:
         }
         passwords = {f"{name}.password": self.password(name) for name in accounts}
         return passwords | {"seed.json": json.dumps(seed, indent=2)}
-
-    def _lay(self, service: str, files: Mapping[str, str], user: int = SERVICE_USER) -> None:
-        folder = self._folder.inside("for", service)
-        os.chown(folder, user, user)
-        for name, text in {"ca.pem": self._authority.certificate_file.read_text(), **files}.items():
-            write_private(folder / name, text)
-            os.chown(folder / name, user, user)
