@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -14,6 +15,8 @@ from pathlib import Path
 from cardshop.contract.errors import Unavailable
 from cardshop.programs import Completed, run
 from cardshop.stack.waiting import wait_for
+
+_ALONE = Path(tempfile.gettempdir(), "cardshop-docker.lock")
 
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
@@ -57,6 +60,15 @@ def docker(data: Path) -> Iterator[Docker | None]:
 @contextmanager
 def _own_daemon(data: Path) -> Iterator[Docker]:
     data.mkdir(parents=True, exist_ok=True)
+    with _ALONE.open("w") as alone:
+        # Two daemons would give out the same addresses on one bridge.
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        with _started(data) as own:
+            yield own
+
+
+@contextmanager
+def _started(data: Path) -> Iterator[Docker]:
     # A socket's path may have 108 characters, and a checkout's may be longer.
     with tempfile.TemporaryDirectory(prefix="cardshop-docker-") as scratch:
         host = f"unix://{scratch}/docker.sock"
