@@ -150,9 +150,9 @@ def published_library(root: Path) -> Iterator[Library]:
     make_zim(library.folder / "hello.zim", "Hello library")
     make_zim(library.folder / "bonjour.zim", "Bonjour bibliothèque", language="fra")
     running = Running(folder, library.services())
-    library.publish()
     running.start()
     try:
+        library.publish()
         yield library
     finally:
         running.stop()

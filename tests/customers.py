@@ -36,7 +36,7 @@ class Customer:
         """Puts empty cards into the slots and orders. Returns the order's id."""
         insert_empty_cards(self._stack)
         recipe = {
-            "name": "Faults",
+            "name": "School library",
             "ssid": uuid.uuid4().hex[:24],
             "base": "cardshop-amd64",
             "contents": [self.ident],

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Page, ViewportSize
 
-VIEW = {"width": 1180, "height": 860}
+VIEW = ViewportSize(width=1180, height=860)
+PAGE_HEIGHT = "document.documentElement.scrollHeight"
 COLOURS = 256
 """Of a picture's palette: a page needs no more, and the file is a third of its size."""
 
@@ -35,6 +36,12 @@ class Photographer:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         target = self._folder / f"{name}.png"
-        self._page.screenshot(path=target, animations="disabled", full_page=whole)
+        if whole:
+            # Not full_page: what sticks to the window's foot would stand in the picture's middle.
+            self._page.set_viewport_size(
+                ViewportSize(width=VIEW["width"], height=self._page.evaluate(PAGE_HEIGHT))
+            )
+        self._page.screenshot(path=target, animations="disabled")
+        self._page.set_viewport_size(VIEW)
         with Image.open(target) as picture:
             picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)

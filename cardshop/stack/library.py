@@ -7,6 +7,8 @@ kiwix-serve doesn't hand out whole files.
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from pathlib import Path
@@ -67,6 +69,9 @@ class Library:
             write_metalink(zim, address)
             run(["kiwix-manage", new_list, "add", zim, f"--url={address}.meta4"], timeout=60)
         if zims:
+            # To kiwix-serve, which counts whole seconds, two lists of the same second are one.
+            moment = max(time.time(), self._book_list.stat().st_mtime + 1)
+            os.utime(new_list, (moment, moment))
             new_list.replace(self._book_list)
             wait_for("The catalogue's feed", lambda: self._lists(len(zims)), RELOAD_SECONDS)
         return zims

@@ -13,6 +13,8 @@ from scheduler.api.operations import Operation, Resource, operations_of
 
 Routes = Sequence[tuple[type[Resource], str]]
 
+REFERENCE = "#/components/schemas/{model}"
+
 _PROBLEM = {
     "type": "object",
     "description": "A problem document (RFC 9457).",
@@ -68,7 +70,7 @@ def _schemas(routes: Routes) -> tuple[dict[str, Any], dict[Any, Any]]:
             pairs += [(schema, "validation") for schema in (described.body, described.query) if schema]
             pairs += [(described.answer, "serialization")] if described.answer else []
     unique = list(dict.fromkeys(pairs))
-    references, definitions = models_json_schema(unique, ref_template="#/components/schemas/{model}")
+    references, definitions = models_json_schema(unique, ref_template=REFERENCE)
     return definitions.get("$defs", {}), dict(references)
 
 
@@ -110,7 +112,7 @@ def _path_parameters(url: str) -> list[dict[str, Any]]:
 def _query_parameters(query: type[BaseModel] | None) -> list[dict[str, Any]]:
     if query is None:
         return []
-    schema = query.model_json_schema()
+    schema = query.model_json_schema(ref_template=REFERENCE)
     return [
         {"name": name, "in": "query", "required": name in schema.get("required", []), "schema": described}
         for name, described in schema["properties"].items()
