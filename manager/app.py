@@ -14,7 +14,19 @@ from werkzeug.wrappers import Response
 from cardshop.contract.errors import CardshopError, NotFound
 from manager import display, security, visitor
 from manager.api import SchedulerApi
-from manager.pages import admin, alarms, catalogue, enrolments, logs, orders, recipes, session, workers
+from manager.pages import (
+    admin,
+    alarms,
+    catalogue,
+    enrolments,
+    logs,
+    mails,
+    orders,
+    recipes,
+    session,
+    slips,
+    workers,
+)
 from manager.sessions import Sessions
 from manager.settings import Settings
 
@@ -29,6 +41,8 @@ PAGE_GROUPS = (
     enrolments.pages,
     alarms.pages,
     logs.pages,
+    mails.pages,
+    slips.pages,
     admin.pages,
 )
 
@@ -48,6 +62,7 @@ def make_app(
     """
     app = Flask("manager")
     app.config["CA_FILE"] = settings.ca_file
+    app.config["PAGES_URL"] = settings.pages_url
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     scheduler = SchedulerApi(settings.scheduler_url, settings.ca_file)
     security.guard(app, secret_key=settings.secret_key, https=settings.tls_cert is not None)

@@ -11,6 +11,7 @@ from flask import Flask
 from markupsafe import Markup, escape
 
 from cardshop.contract.events import Phase
+from manager.languages import LANGUAGES
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
 """Decimal, as the labels of cards are."""
@@ -42,6 +43,10 @@ TONES = {
     "deleted": "off",
     "open": "bad",
     "ended": "off",
+    "handing-over": "busy",
+    "sent": "good",
+    "uncertain": "ask",
+    "dismissed": "off",
     "waiting": "ask",
     "replayed": "good",
     "discarded": "off",
@@ -126,6 +131,16 @@ def state_name(state: str) -> str:
     return state.replace("-", " ").capitalize()
 
 
+def language_name(code: str) -> str:
+    """A language by its own name."""
+    return next((language.name for language in LANGUAGES if language.short == code), code)
+
+
+def moment(text: str) -> str:
+    """A point in time, past or to come, in UTC."""
+    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def phase_name(phase: str) -> str:
     """What a task is doing, in words."""
     return PHASES[Phase(phase)] if phase in set(Phase) else phase.replace("-", " ").capitalize()
@@ -165,6 +180,8 @@ def teach(app: Flask, now: Callable[[], datetime]) -> None:
         due=due,
         ordinal=ordinal,
         state_name=state_name,
+        language_name=language_name,
+        moment=moment,
         phase_name=phase_name,
         indented=indented,
     )

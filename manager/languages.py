@@ -52,3 +52,6 @@ LANGUAGES = (
     Language("zh", "zho", "中文"),
     Language("zu", "zul", "isiZulu"),
 )
+
+MAIL_LANGUAGES = tuple(language for language in LANGUAGES if language.short in ("en", "fr", "es"))
+"""Those that mails are written in."""

@@ -20,4 +20,8 @@ class Settings:
     )
     tls_cert: Path | None = setting("PEM certificate to serve HTTPS with; none: plain HTTP", default=None)
     tls_key: Path | None = setting("PEM key of that certificate", default=None)
+    pages_url: str = setting(
+        "address of these pages as people open them, for the QR code on slips; none: as the browser came",
+        default="",
+    )
     log_level: str = setting("DEBUG, INFO, WARNING or ERROR", default="INFO")

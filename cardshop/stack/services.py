@@ -207,6 +207,7 @@ class Services:
             "CARDSHOP_LISTEN": str(self._address("manager")),
             "CARDSHOP_SCHEDULER_URL": self.scheduler_url,
             "CARDSHOP_SECRET_KEY_FILE": str(self._folder.secret("manager.key")),
+            "CARDSHOP_PAGES_URL": self.manager_url,
         }
 
     def _address(self, name: str) -> Address:

@@ -8,6 +8,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from cardshop.contract.errors import CardshopError
+from manager.languages import MAIL_LANGUAGES
 from manager.visitor import api
 
 pages = Blueprint("admin", __name__)
@@ -59,7 +60,7 @@ def users() -> str | Response | tuple[str, int]:
     """All accounts, and the form for a new one."""
     if request.method == "GET":
         return _users({"role": ROLES[0]}, None)
-    values = {name: request.form.get(name, "").strip() for name in ("username", "role", "email")}
+    values = {name: request.form.get(name, "").strip() for name in ("username", "role", "email", "language")}
     body: dict[str, Any] = {name: text for name, text in values.items() if text}
     try:
         api().post("users", body={**body, "password": request.form.get("password", "")})
@@ -79,8 +80,26 @@ def switch(username: str, intent: str) -> Response:
     return redirect(url_for("admin.users"), 303)
 
 
+@pages.post("/users/<username>/mails")
+def change_mails(username: str) -> Response:
+    """Where mails to a user go, and in which language."""
+    body = {name: request.form.get(name, "").strip() for name in ("email", "language")}
+    try:
+        api().patch("users", username, body={name: text for name, text in body.items() if text})
+    except CardshopError as error:
+        flash(f"{username}: {error.sentence} {error.hint}", "bad")
+    else:
+        flash(f"Mails to {username} go to {body['email'] or 'the address as before'}.", "good")
+    return redirect(url_for("admin.users"), 303)
+
+
 def _users(values: dict[str, str], error: CardshopError | None) -> str:
     roles = [{"name": role} for role in ROLES]
     return render_template(
-        "users.html", users=api().get_all("users"), roles=roles, values=values, error=error
+        "users.html",
+        users=api().get_all("users"),
+        roles=roles,
+        values=values,
+        error=error,
+        mail_languages=MAIL_LANGUAGES,
     )

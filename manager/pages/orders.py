@@ -8,12 +8,21 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from cardshop.contract.errors import CardshopError, Conflict
+from manager.languages import MAIL_LANGUAGES
 from manager.order_view import verified, view
 from manager.visitor import api
 
 pages = Blueprint("orders", __name__)
 
-FORM_FIELDS = ("recipe_id", "medium", "quantity", "recipient.name", "recipient.email", "recipient.address")
+FORM_FIELDS = (
+    "recipe_id",
+    "medium",
+    "quantity",
+    "recipient.name",
+    "recipient.email",
+    "recipient.address",
+    "recipient.language",
+)
 
 
 @pages.get("/")
@@ -105,6 +114,7 @@ def _form(values: dict[str, str], error: CardshopError | None) -> str:
         error=error,
         recipes=api().get_all("recipes"),
         media=api().get_all("media"),
+        mail_languages=MAIL_LANGUAGES,
     )
 
 
@@ -113,7 +123,7 @@ def _body(values: dict[str, str]) -> dict[str, Any]:
     quantity: int | str = int(values["quantity"]) if values["quantity"].isdecimal() else values["quantity"]
     recipient = {
         name: values[f"recipient.{name}"]
-        for name in ("name", "email", "address")
+        for name in ("name", "email", "address", "language")
         if name == "name" or values[f"recipient.{name}"]
     }
     body: dict[str, Any] = {"recipe_id": values["recipe_id"], "quantity": quantity, "recipient": recipient}
