@@ -70,7 +70,6 @@ def test_an_operator_goes_from_log_in_to_shipped_cards(
     state = page.locator("section.state .now")
     photograph_build(page, photographer)
     expect(state).to_contain_text("Insert a card: A of writer-1 is waiting.", timeout=PATIENCE_MS)
-    photographer.take("order-insert-a-card")
     insert_empty_cards(stack, "A")
     photograph_cards(page, photographer)
     expect(state).to_contain_text("All 2 cards are verified. Ship them!", timeout=PATIENCE_MS)
