@@ -7,14 +7,17 @@ missing field, a wrong type or an unknown version rejects the message.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from cardshop.contract.errors import MessageRejected
 
 T = TypeVar("T")
+Reader = Callable[[Any, str], Any]
+"""Reads a value; is told its path, for the error."""
 
 
 def to_wire(value: Any) -> Any:
@@ -36,43 +39,77 @@ def from_wire(cls: type[T], wire: Any, *, where: str = "") -> T:
     """
     if not isinstance(wire, Mapping):
         raise _rejected(where or cls.__name__, "must be an object")
-    hints = typing.get_type_hints(cls)
     values: dict[str, Any] = {}
-    for field in dataclasses.fields(typing.cast("Any", cls)):
-        path = f"{where}.{field.name}" if where else field.name
-        if field.name in wire:
-            values[field.name] = _read(hints[field.name], wire[field.name], path)
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise _rejected(path, "is missing")
+    for name, required, read in _fields(typing.cast("Any", cls)):
+        if name in wire:
+            values[name] = read(wire[name], f"{where}.{name}" if where else name)
+        elif required:
+            raise _rejected(f"{where}.{name}" if where else name, "is missing")
     return cls(**values)
 
 
-def _read(hint: Any, value: Any, path: str) -> Any:
+@functools.cache
+def _fields(cls: type[Any]) -> tuple[tuple[str, bool, Reader], ...]:
+    """Name, whether it must be there, and reader of each field; to look them up costs more than to read."""
+    hints = typing.get_type_hints(cls)
+    return tuple(
+        (
+            field.name,
+            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING,
+            _reader(hints[field.name]),
+        )
+        for field in dataclasses.fields(cls)
+    )
+
+
+def _reader(hint: Any) -> Reader:
     origin = typing.get_origin(hint)
     if hint is Any:
-        return value
+        return lambda value, _path: value
     if origin in (typing.Union, types.UnionType):
-        options = typing.get_args(hint)
-        if value is None and type(None) in options:
-            return None
-        return _read(next(option for option in options if option is not type(None)), value, path)
+        return _optional(*typing.get_args(hint))
     if origin is tuple:
+        return _list_of(_reader(typing.get_args(hint)[0]))
+    if origin is dict:
+        return _object
+    if dataclasses.is_dataclass(hint):
+        return lambda value, path: from_wire(typing.cast("type[Any]", hint), value, where=path)
+    return _of_type(hint)
+
+
+def _optional(*options: Any) -> Reader:
+    read = _reader(next(option for option in options if option is not type(None)))
+    may_be_none = type(None) in options
+    return lambda value, path: None if value is None and may_be_none else read(value, path)
+
+
+def _list_of(read: Reader) -> Reader:
+    def reader(value: Any, path: str) -> Any:
         if not isinstance(value, list | tuple):
             raise _rejected(path, "must be a list")
-        item_hint = typing.get_args(hint)[0]
-        return tuple(_read(item_hint, item, f"{path}[{index}]") for index, item in enumerate(value))
-    if origin is dict:
-        if not isinstance(value, Mapping):
-            raise _rejected(path, "must be an object")
-        return dict(value)
-    if dataclasses.is_dataclass(hint):
-        return from_wire(typing.cast("type[Any]", hint), value, where=path)
-    if hint is float and type(value) is int:
-        return float(value)
-    # A database's own integer is an int too; a truth value must not pass for one.
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise _rejected(path, f"must be of type {getattr(hint, '__name__', hint)}")
-    return value
+        return tuple(read(item, f"{path}[{index}]") for index, item in enumerate(value))
+
+    return reader
+
+
+def _object(value: Any, path: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise _rejected(path, "must be an object")
+    return dict(value)
+
+
+def _of_type(hint: Any) -> Reader:
+    def reader(value: Any, path: str) -> Any:
+        if type(value) is hint:
+            return value
+        if hint is float and type(value) is int:
+            return float(value)
+        # A database's own integer is an int too; a truth value must not pass for one.
+        if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+            raise _rejected(path, f"must be of type {getattr(hint, '__name__', hint)}")
+        return value
+
+    return reader
 
 
 def _rejected(field: str, why: str) -> MessageRejected:

@@ -179,7 +179,7 @@ def fold(task: Task, event: Event, *, sender: str, at: datetime) -> Task | Ignor
     if isinstance(state, Refused):
         return Overtaken(state.why) if fact in _WORKING and event.claim > 0 else Ignored(state.why)
     moved = _moved(task, fact, state, who=sender, at=at, why=_why(event))
-    return replace(_with_body(moved, event, at), folded=max(event.ordinal, task.folded))
+    return replace(moved, **_told(event, at), folded=max(event.ordinal, task.folded))
 
 
 def _doubt(task: Task, event: Event, sender: str) -> Ignored | Distrusted | None:
@@ -243,21 +243,22 @@ def _in_new_attempt(task: Task, at: datetime) -> Task:
     )
 
 
-def _with_body(task: Task, event: Event, at: datetime) -> Task:
+def _told(event: Event, at: datetime) -> dict[str, Any]:
+    """The fields of a task that an event's body fills."""
     match event.body:
         case Progress():
-            return replace(task, progress={**wire.to_wire(event.body), "at": at}, waiting_for=None)
+            return {"progress": {**wire.to_wire(event.body), "at": at}, "waiting_for": None}
         case Waiting():
-            return replace(task, waiting_for=wire.to_wire(event.body))
+            return {"waiting_for": wire.to_wire(event.body)}
         case ImageBuilt() | CardWritten():
-            return replace(task, outcome=wire.to_wire(event.body), waiting_for=None)
+            return {"outcome": wire.to_wire(event.body), "waiting_for": None}
         case Failure():
-            return replace(task, error=wire.to_wire(event.body), waiting_for=None)
+            return {"error": wire.to_wire(event.body), "waiting_for": None}
         case _ if event.type is EventType.TASK_FAILED:
             lost = Failure("worker-error", "The worker's program ended with an error.", hint=event.detail)
-            return replace(task, error=wire.to_wire(lost))
+            return {"error": wire.to_wire(lost)}
         case _:
-            return task
+            return {}
 
 
 def _why(event: Event) -> str:

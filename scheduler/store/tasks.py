@@ -16,6 +16,8 @@ from scheduler.store.database import Collection, Database, Document, Session, pl
 
 Answer = TypeVar("Answer")
 
+_FIELDS = tuple(field.name for field in fields(Task))
+
 
 class Tasks:
     """Tasks by id; ``_id`` is the Celery id."""
@@ -114,9 +116,9 @@ class Tasks:
 def _changes(before: Task, after: Task) -> Document:
     """The fields that differ; for a progress that is three of twenty."""
     return {
-        field.name: plain(getattr(after, field.name))
-        for field in fields(after)
-        if getattr(after, field.name) is not getattr(before, field.name)
+        name: plain(getattr(after, name))
+        for name in _FIELDS
+        if getattr(after, name) is not getattr(before, name)
     }
 
 
