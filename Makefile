@@ -80,6 +80,9 @@ test-containers: $(STAMP) ## Take an order to a verified card in containers (nee
 screenshots: $(STAMP) ## Take the pictures of docs/screenshots anew, from the real pages
 	@$(PYTHON) -m pytest tests/journeys/test_browser.py --screenshots docs/screenshots
 
+bench-monitor: $(STAMP) ## Measure how fast events are folded, beside Flower (some minutes)
+	@$(PYTHON) -m bench.monitor
+
 base-amd64: $(STAMP) ## Build the base image for a virtual machine (a minute or two)
 	@mkdir -p $(BASES)
 	@$(PYTHON) -m creator.base --architecture amd64 --output $(BASES)

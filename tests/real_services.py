@@ -25,6 +25,8 @@ from cardshop.stack.waiting import listens, wait_for
 
 START_SECONDS = 60
 ACCOUNTS = ("creator-1", "creator-2", "writer-1", "writer-2", "monitor", "beat")
+SPEAKS_FOR_OTHERS = "crowd"
+"""An account whose messages may name another sender, so that one connection can stand for hundreds."""
 
 
 class Running:
@@ -113,14 +115,18 @@ class RealRabbit:
 
     def _templates(self, folder: Path) -> Path:
         shutil.copytree(stack_rabbit.TEMPLATES, folder)
-        (folder / "logins.conf").write_text("auth_backends.1 = internal\n")
+        # A reader that a benchmark holds up for a minute must not lose its connection.
+        logins = "auth_backends.1 = internal\ntcp_listen_options.send_timeout = 600000\n"
+        (folder / "logins.conf").write_text(logins)
+        accounts = {**dict.fromkeys(ACCOUNTS, ""), SPEAKS_FOR_OTHERS: "impersonator"}
         rights = {"vhost": "cardshop", "configure": ".*", "write": ".*", "read": ".*"}
         definitions = {
             "vhosts": [{"name": "cardshop"}],
             "users": [
-                {"name": name, "password_hash": _hashed(self.password), "tags": ""} for name in ACCOUNTS
+                {"name": name, "password_hash": _hashed(self.password), "tags": tags}
+                for name, tags in accounts.items()
             ],
-            "permissions": [{"user": name, **rights} for name in ACCOUNTS],
+            "permissions": [{"user": name, **rights} for name in accounts],
         }
         (folder / "definitions.json").write_text(json.dumps(definitions))
         return folder
