@@ -17,6 +17,7 @@ from beat.jobs import Tools, jobs
 from beat.mailer import MailSender
 from beat.outbox import OutboxPublisher
 from beat.settings import Settings, mail_server
+from beat.silence import SilenceWatch
 from cardshop import broker, logs
 from cardshop.contract.errors import CardshopError
 from cardshop.settings import describe, load
@@ -68,11 +69,14 @@ def main() -> int:
     stopped = threading.Event()
     publisher = OutboxPublisher(app, connect_broker, store, stopped)
     publisher.start()
+    silence = SilenceWatch(store, settings.silence, stopped)
+    silence.start()
     sender = MailSender(store, server, settings.pages_url, stopped)
     sender.start()
     Service(app, scheduler_cls=scheduler_class(store, jobs(tools))).start()
     stopped.set()
     publisher.join(CLOSE_SECONDS)
+    silence.join(CLOSE_SECONDS)
     sender.join(CLOSE_SECONDS)
     log.info("stopped")
     return 0

@@ -9,7 +9,7 @@ from datetime import datetime
 from scheduler.catalogue.web import Web
 from scheduler.domain.schedules import JobKind, Schedule, Timing, Work
 from scheduler.seal import Seal
-from scheduler.shop import catalogue, standing_orders, tasks, upkeep
+from scheduler.shop import catalogue, standing_orders, upkeep
 from scheduler.shop.dispatching import dispatch
 from scheduler.shop.schedules import ScheduleDraft, built_in
 from scheduler.shop.signing import Signing
@@ -39,7 +39,6 @@ def default_schedules(now: datetime) -> list[Schedule]:
         built_in(draft, now)
         for draft in (
             ScheduleDraft("give waiting tasks to workers", Work(JobKind.DISPATCH_WAITING), each(5)),
-            ScheduleDraft("give up silent tasks", Work(JobKind.GIVE_UP_SILENT), each(30)),
             ScheduleDraft("read the catalogues", Work(JobKind.REFRESH_CATALOGUES), each(6 * 3600)),
             ScheduleDraft(
                 "close stale orders", Work(JobKind.CLOSE_STALE_ORDERS, days=180), Timing(crontab=night)
@@ -62,7 +61,6 @@ def jobs(tools: Tools) -> Mapping[JobKind, Job]:
         JobKind.CLEAN_LOGS: lambda schedule: _clean_logs(store, schedule.work.days),
         JobKind.ROTATE_KEYS: lambda _: _rotate_keys(tools.signing),
         JobKind.DISPATCH_WAITING: lambda _: f"Gave {dispatch(store)} tasks to workers.",
-        JobKind.GIVE_UP_SILENT: lambda _: f"Gave up {tasks.give_up_silent(store)} tasks.",
     }
 
 

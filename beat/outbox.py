@@ -157,6 +157,13 @@ class OutboxPublisher(threading.Thread):
             self._app.control.revoke(line.task_id, terminate=True, signal="SIGTERM", connection=connection)
             pipeline.confirmed.add(line.id)
             return
+        if line.kind is LineKind.STOP:
+            arguments = {"task_id": line.task_id, "attempt": line.attempt}
+            self._app.control.broadcast(
+                names.STOP_COMMAND, arguments=arguments, destination=[line.node], connection=connection
+            )
+            pipeline.confirmed.add(line.id)
+            return
         pipeline.publish(line.id, lambda producer: self._publish(producer, line))
 
     def _publish(self, producer: Producer, line: OutboxLine) -> None:

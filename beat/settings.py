@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from beat.smtp import MailServer, sender_address
 from cardshop.contract.errors import InvalidInput
 from cardshop.settings import setting
+from scheduler.domain.silence import Limits
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,25 @@ class Settings:
     pages_url: str = setting(
         "address of the manager's pages as people open them, for links in mails; none: no links", default=""
     )
+    worker_silent_seconds: float = setting(
+        "a worker without a heartbeat for so long is silent, and its tasks go to others", default=60.0
+    )
+    slot_silent_seconds: float = setting(
+        "a slot that its writer tells nothing of for so long is silent: reader or hub hang", default=120.0
+    )
+    task_silent_seconds: float = setting(
+        "a task that a worker has and that makes no progress for so long has timed out", default=900.0
+    )
     log_level: str = setting("DEBUG, INFO, WARNING or ERROR", default="INFO")
+
+    @property
+    def silence(self) -> Limits:
+        """The longest silence of each."""
+        return Limits(
+            worker=timedelta(seconds=self.worker_silent_seconds),
+            slot=timedelta(seconds=self.slot_silent_seconds),
+            task=timedelta(seconds=self.task_silent_seconds),
+        )
 
 
 def mail_server(settings: Settings) -> MailServer | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
@@ -12,6 +13,9 @@ from cardshop.contract.events import Card
 from cardshop.worker import Slots
 from writer.ledger import Ledger
 from writer.slots import LOOK_SECONDS, Slot
+
+TELL_AGAIN_SECONDS = 20.0
+"""A slot that doesn't change is told of in this interval: one that nothing is told of hangs."""
 
 LOOKS_UNTIL_GONE = 4
 """Looks at an empty slot before its card counts as taken out: a reader that resets loses it for a moment."""
@@ -25,13 +29,22 @@ class SlotWatch:
     Args:
         slot: which.
         ledger: of the slot's card.
-        tell: told of each change, and of the first look: the slot's name, its card.
+        tell: told of each change, of the first look, and now and then: the slot's name, its card.
+        clock: seconds, monotonic.
     """
 
-    def __init__(self, slot: Slot, ledger: Ledger, tell: Callable[[str, Card | None], None]) -> None:
+    def __init__(
+        self,
+        slot: Slot,
+        ledger: Ledger,
+        tell: Callable[[str, Card | None], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._slot = slot
         self._ledger = ledger
         self._tell = tell
+        self._clock = clock
+        self._told_at = 0.0
         self._told: tuple[Card | None] | None = None
         self._empty_looks = 0
 
@@ -43,8 +56,10 @@ class SlotWatch:
             self._ledger.forget_all_but(card)
         if self._told != (card,):
             log.info("slot changed", slot=self._slot.name, card=card.serial if card else None)
-            self._tell(self._slot.name, card)
-            self._told = (card,)
+        elif self._clock() - self._told_at < TELL_AGAIN_SECONDS:
+            return
+        self._tell(self._slot.name, card)
+        self._told, self._told_at = (card,), self._clock()
 
     def _card(self) -> Card | None:
         try:

@@ -23,6 +23,9 @@ from writer.image_cache import CachedImage, ImageCache
 from writer.ledger import Ledger, Record, Verdict
 from writer.slots import LOOK_SECONDS, Inserted, Pause, Slot
 
+TELL_AGAIN_SECONDS = 20.0
+"""That a card is waited for is told in this interval: a writer that has lost its task hears so then."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -124,16 +127,17 @@ def _downloaded(warehouse: Warehouse, digest: str, folder: Path, teller: Teller)
 
 
 def _wait_for_card(place: Workplace, task: WriteTask, teller: Teller) -> Inserted:
-    told = ""
+    told, told_at = "", 0.0
     while True:
         inserted = place.slot.inserted()
         why = _why_wait(place, task, inserted)
         if inserted and not why:
             return inserted
         if why != told:
-            teller.waiting(place.slot.name, why)
             log.info("waiting for a card", slot=place.slot.name, why=why)
-            told = why
+        if why != told or place.clock() - told_at >= TELL_AGAIN_SECONDS:
+            teller.waiting(place.slot.name, why)
+            told, told_at = why, place.clock()
         place.pause(LOOK_SECONDS)
 
 

@@ -22,6 +22,10 @@ CONTROL_EXCHANGE = "celery.pidbox"
 CONTROL_REPLY_EXCHANGE = "reply.celery.pidbox"
 """Direct. The answers to such requests; the name is Celery's."""
 
+STOP_COMMAND = "stop_attempt"
+"""Control command of ours, with ``task_id`` and ``attempt``: end the work on that attempt only. Celery's own
+``revoke``, which ends a task whatever its attempt, is for one that is canceled."""
+
 CREATE_QUEUE = "create"
 """Shared by all creators."""
 

@@ -2,7 +2,8 @@
 
 * Events are persistent, carry the contract's version and the broker's user, and go one by one.
 * Nothing is declared but the worker's own mailbox (:mod:`cardshop.control`).
-* A message that is delivered again to the process that works on it replaces the delivery that was lost.
+* A message that is delivered again to the process that works on it replaces the delivery that was lost; one
+  of a newer attempt ends the work on the older, and waits for that.
 * What was canceled is known by the claim, not by a list in this process: a retry has the same task id.
 """
 
@@ -20,12 +21,17 @@ from celery.events.dispatcher import EventDispatcher
 from celery.exceptions import CPendingDeprecationWarning
 from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
+from celery.worker.control import control_command
 from celery.worker.request import Request as CeleryRequest
 from celery.worker.strategy import default as default_strategy
 from kombu.message import Message
 
+from cardshop.contract import names
 from cardshop.contract.events import EVENT_VERSION, EventType
 from cardshop.worker.stopping import CANCEL_SIGNAL
+
+LOOK_AGAIN_SECONDS = 0.5
+"""Pause between two looks whether the work on another attempt of the same task has ended."""
 
 RECONNECT_SECONDS = 1.0
 """Pause before the worker connects again."""
@@ -69,6 +75,11 @@ class Events(CeleryEvents):  # type: ignore[misc]
 class Request(CeleryRequest):  # type: ignore[misc]
     """A message in this process."""
 
+    @property
+    def attempt(self) -> int:
+        """The attempt of its task that it is about."""
+        return _attempt(self._message)
+
     def revoked(self) -> bool:
         """Only what this process ended itself; the claim tells of what was canceled before it began."""
         return bool(self._already_revoked)
@@ -103,10 +114,16 @@ def strategy(task: ClaimedTask, app: Any, consumer: Any) -> Callable[..., Any]:
         message: Message, body: Any, ack: Callable[..., Any], reject: Callable[..., Any], callbacks: Any
     ) -> Any:
         known = state.requests.get(message.headers.get("id"))
-        if isinstance(known, Request) and known in state.active_requests:
-            known.adopt(message, ack, reject)
-            return None
         attempt = _attempt(message)
+        if isinstance(known, Request) and known in state.active_requests:
+            if known.attempt == attempt:
+                known.adopt(message, ack, reject)
+                return None
+            if known.attempt < attempt:
+                known.terminate(consumer.pool)
+            later = (message, body, ack, reject, callbacks)
+            consumer.timer.call_after(LOOK_AGAIN_SECONDS, on_message, later)
+            return None
         if attempt and consumer.event_dispatcher:
             consumer.event_dispatcher.send(
                 EventType.TASK_RECEIVED.value,
@@ -119,6 +136,16 @@ def strategy(task: ClaimedTask, app: Any, consumer: Any) -> Callable[..., Any]:
         return handle(message, body, ack, reject, callbacks)
 
     return on_message
+
+
+@control_command(name=names.STOP_COMMAND, args=[("task_id", str), ("attempt", int)])  # type: ignore[untyped-decorator]
+def stop_attempt(_panel: Any, task_id: str, attempt: int) -> dict[str, str]:
+    """Ends the work on an attempt that was taken from this worker; a newer one of the task goes on."""
+    request = state.requests.get(task_id)
+    if not isinstance(request, Request) or request.attempt != attempt:
+        return {"ok": "not here"}
+    request.terminate(None)
+    return {"ok": "stopping"}
 
 
 class Consumer(CeleryConsumer):  # type: ignore[misc]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from scheduler.api.operations import Resource, operation
 from scheduler.api.schemas import Listed, Moment, Told
 from scheduler.domain.rights import Right
+from scheduler.domain.states import SlotState
 
 
 class Card(Told):
@@ -18,6 +19,7 @@ class Slot(Told):
     """A slot of a writer, as last heard."""
 
     slot: str
+    state: SlotState
     card: Card | None
     at: Moment
 
@@ -46,7 +48,15 @@ class WorkerList(Resource):
                 hostname=worker.hostname,
                 state=worker.state,
                 last_seen=worker.last_seen,
-                slots=[Slot.model_validate(slot) for slot in worker.slots],
+                slots=[
+                    Slot(
+                        slot=slot.slot,
+                        state=slot.state,
+                        card=None if slot.card is None else Card(**slot.card),
+                        at=slot.at,
+                    )
+                    for slot in worker.slots
+                ],
             )
             for worker in self.services.store.workers.every()
         ]

@@ -36,7 +36,6 @@ class JobKind(StrEnum):
     ROTATE_KEYS = "rotate-keys"  # signs tokens with a new key
     CLEAN_LOGS = "clean-logs"  # drops logs and sent messages that are so many days old
     DISPATCH_WAITING = "dispatch-waiting"  # gives write tasks to writers
-    GIVE_UP_SILENT = "give-up-silent"  # times out tasks of which nothing is heard
 
 
 class Missed(StrEnum):

@@ -93,6 +93,15 @@ class Task:
         return any(attempt.begun_at for attempt in self.attempts)
 
     @property
+    def begun_now(self) -> bool:
+        """Whether a worker had it in this attempt."""
+        return bool(self.attempts) and self.attempts[-1].begun_at is not None
+
+    def was_with(self, worker: str) -> bool:
+        """Whether the worker has it, or had it in an earlier attempt."""
+        return self.worker == worker or any(attempt.worker == worker for attempt in self.attempts)
+
+    @property
     def final(self) -> bool:
         """Whether only a retry can move it."""
         return self.state in FINAL_TASK_STATES
@@ -175,9 +184,13 @@ def fold(task: Task, event: Event, *, sender: str, at: datetime) -> Task | Ignor
         return Ignored("repeated or overtaken by a later event")
     if fact is None or (fact is TaskEvent.SUCCEED and event.body is None):
         return Ignored("tells nothing about the state")
+    if fact is TaskEvent.STOPPED and event.claim == 0 and task.state is not TaskState.STOPPING:
+        return Ignored("a message was of no use; nothing was begun")
     state = transition(task.state, fact)
     if isinstance(state, Refused):
-        return Overtaken(state.why) if fact in _WORKING and event.claim > 0 else Ignored(state.why)
+        ended = task.final or task.state is TaskState.STOPPING
+        works = fact in _WORKING and event.claim > 0
+        return Overtaken(state.why) if ended and works else Ignored(state.why)
     moved = _moved(task, fact, state, who=sender, at=at, why=_why(event))
     return replace(moved, **_told(event, at), folded=max(event.ordinal, task.folded))
 

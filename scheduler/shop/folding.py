@@ -19,9 +19,10 @@ from typing import Any
 from cardshop.contract import wire
 from cardshop.contract.errors import MessageRejected
 from cardshop.contract.events import Event, EventType, Log, SlotChanged
+from scheduler.domain.retrying import tried_again
 from scheduler.domain.rights import Role
 from scheduler.domain.states import TaskState
-from scheduler.domain.tasks import Distrusted, Ignored, Task, TaskKind, fold
+from scheduler.domain.tasks import Distrusted, Ignored, Overtaken, Task, TaskKind, fold
 from scheduler.shop import notices
 from scheduler.shop.dispatching import dispatch
 from scheduler.shop.following import follow
@@ -74,6 +75,7 @@ class _Batch:
         self._refused: dict[int, MessageRejected] = {}
         self._roles: Mapping[str, Role] = {}
         self._hands_free = False  # a worker came, or ended a task: it may take one that waits
+        self._overtaken: set[tuple[str, int, str]] = set()  # task, attempt, node
 
     def fold(self) -> dict[int, MessageRejected]:
         self._roles = self._store.users.roles({told.sender for told in self._batch})
@@ -88,6 +90,8 @@ class _Batch:
             self._fold_tasks(by_task)
         if self._hands_free:
             dispatch(self._store)
+        for task_id, attempt, node in sorted(self._overtaken):
+            self._store.outbox.ask_to_stop(task_id, attempt, node)
         return self._refused
 
     def _is_worker(self, place: int) -> bool:
@@ -158,7 +162,7 @@ class _Batch:
         for before, after in changed:
             if len(after.history) != len(before.history):
                 followed[after.order_id] = after.history[-1].who
-                self._hands_free |= after.final
+                self._hands_free |= after.final or after.attempt > before.attempt
                 notices.task_moved(self._store, before, after, session)
             if _has_new_image(before, after):
                 warehouse = self._store.warehouses.every()[0].name
@@ -178,8 +182,10 @@ class _Batch:
             after = fold(task, told.event, sender=told.sender, at=self._now)
             if isinstance(after, Distrusted):
                 self._refuse(place, f"{told.sender!r} is not believed: {after.why}.", "user_id")
+            elif isinstance(after, Overtaken):
+                self._overtaken.add((task.id, told.event.attempt, told.event.hostname))
             elif not isinstance(after, Ignored):
-                task = after
+                task = tried_again(after, self._now)
         return task
 
     def _lines(self, task: Task, places: Sequence[int]) -> dict[int, LogEntry]:
@@ -187,7 +193,7 @@ class _Batch:
         lines = {}
         for place in places:
             event, sender = self._batch[place].event, self._batch[place].sender
-            if isinstance(event.body, Log) and place not in self._refused and task.worker == sender:
+            if isinstance(event.body, Log) and place not in self._refused and task.was_with(sender):
                 lines[place] = LogEntry(task.id, event.ordinal, _said_at(event), event.body.lines)
         return lines
 

@@ -1,4 +1,6 @@
-"""Tasks: claimed by a worker, given up when their worker is silent. Events: :mod:`scheduler.shop.folding`."""
+"""Tasks: claimed by a worker. What it tells: :mod:`scheduler.shop.folding`; that it tells nothing:
+:mod:`scheduler.shop.silence`.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +12,12 @@ from cardshop.contract.errors import NotAllowed, NotFound, TaskCanceled, Unavail
 from scheduler.domain.orders import Order
 from scheduler.domain.rights import Role
 from scheduler.domain.states import Refused, TaskEvent, TaskState
-from scheduler.domain.tasks import Ignored, Task, TaskKind, move
-from scheduler.shop.dispatching import dispatch
+from scheduler.domain.tasks import Task, TaskKind, move
 from scheduler.shop.following import follow
 from scheduler.store.store import Store
 
 QUIET_BEFORE_TAKEOVER = timedelta(seconds=30)
 """A task that its worker told of within this time is not given to another that has the same message."""
-
-SILENT_AFTER = timedelta(minutes=15)
-"""A started task of which nothing was heard for this long has timed out."""
 
 WORKER_ROLES = {TaskKind.CREATE: Role.CREATOR, TaskKind.WRITE: Role.WRITER}
 """Who does which kind of task."""
@@ -60,44 +58,14 @@ def claim(store: Store, task_id: str, attempt: int, *, worker: str, role: Role) 
     return Claimed(task, order)
 
 
-def give_up_silent(store: Store) -> int:
-    """Times out the started tasks of which nothing was heard; returns how many."""
-    now = store.clock()
-    silent = [
-        task
-        for task in store.tasks.in_states([TaskState.STARTED, TaskState.STOPPING])
-        if now - task.updated_at > SILENT_AFTER
-    ]
-    given_up = sum(_give_up(store, task) for task in silent)
-    if given_up:
-        dispatch(store)
-    return given_up
-
-
 def _check_claim(task: Task, attempt: int, *, worker: str, role: Role, now: datetime) -> None:
     if role is not WORKER_ROLES[task.kind]:
         raise NotAllowed(f"A {role} has no business with a task of the kind {task.kind}.")
+    if attempt != task.attempt:
+        # First: what was taken from a writer has another one now, and its message is of no use, not forged.
+        raise TaskCanceled(f"The task is at attempt {task.attempt}.")
     if task.kind is TaskKind.WRITE and task.worker != worker:
         raise NotFound(f"There is no task {task.id} for {worker}.")
-    if attempt != task.attempt:
-        raise TaskCanceled(f"The task is at attempt {task.attempt}.")
     held = task.claim > 0 and task.worker not in (None, worker)
     if held and not task.final and now - task.updated_at < QUIET_BEFORE_TAKEOVER:
         raise Unavailable(f"{task.worker} works on the task.", hint="It is free when that one is silent.")
-
-
-def _give_up(store: Store, task: Task) -> bool:
-    why = f"nothing was heard of it for {SILENT_AFTER.total_seconds() / 60:.0f} minutes"
-
-    def decide(seen: Task) -> Task | Refused | Ignored:
-        if seen.revision != task.revision:
-            return Ignored("it was heard of meanwhile")
-        return move(seen, TaskEvent.EXPIRE, who="beat", at=store.clock(), why=why)
-
-    def work(session: Any) -> bool:
-        _, after = store.tasks.apply(task.id, decide, session)
-        if isinstance(after, Task):
-            follow(store, task.order_id, session, who="beat", why=why)
-        return isinstance(after, Task)
-
-    return store.transaction(work)

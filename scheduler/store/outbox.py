@@ -33,6 +33,9 @@ FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(minutes=1)
 """A line that the broker refused waits; the pause doubles with each try."""
 
+STOP_AGAIN = timedelta(seconds=5)
+"""A worker that tells on and on of what it has no more is asked to stop again after this long."""
+
 WAKE_MILLISECONDS = 1000
 """Longest wait of :meth:`Changes.wait`."""
 
@@ -42,6 +45,7 @@ class LineKind(StrEnum):
 
     TASK = "task"  # publish a task's message to its queue
     REVOKE = "revoke"  # tell the workers to stop a task
+    STOP = "stop"  # tell one worker to stop an attempt that it has no more
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class OutboxLine:
     queue: str = ""  # of a task's message
     name: str = ""  # Celery's name of the task
     message: Mapping[str, Any] | None = None  # the contract's wire form
+    node: str = ""  # Celery's name of the worker that is to stop
+    attempt: int = 0  # that it is to stop
     id: str = ""  # given by the store; the message has it too, so that one that comes twice is known
     tries: int = 0  # that were begun
 
@@ -94,6 +100,7 @@ class Outbox:
         self._lines.create_index(
             [("task_id", 1), ("position", 1)], partialFilterExpression={"state": "waiting"}
         )
+        self._lines.create_index([("task_id", 1), ("at", 1)])
         self._lines.create_index("sent_at", expireAfterSeconds=30 * 24 * 3600)
 
     def add(self, lines: Iterable[OutboxLine], session: Session = None) -> None:
@@ -113,6 +120,8 @@ class Outbox:
                     "queue": line.queue,
                     "name": line.name,
                     "message": line.message,
+                    "node": line.node,
+                    "attempt": line.attempt,
                     "state": "waiting",
                     "at": now,
                     "leased_until": now,
@@ -123,6 +132,12 @@ class Outbox:
             )
         if documents:
             self._lines.insert_many(documents, session=session)
+
+    def ask_to_stop(self, task_id: str, attempt: int, node: str) -> None:
+        """Stores a line for a worker to stop an attempt, unless it was asked a moment ago."""
+        same = {"kind": LineKind.STOP.value, "task_id": task_id, "attempt": attempt, "node": node}
+        if self._lines.find_one({**same, "at": {"$gt": self._clock() - STOP_AGAIN}}) is None:
+            self.add([OutboxLine(LineKind.STOP, task_id, node=node, attempt=attempt)])
 
     def lease(self, publisher: str, limit: int = BATCH) -> list[OutboxLine]:
         """The oldest lines that nobody else is sending, now leased by ``publisher``.
@@ -235,5 +250,7 @@ def _line(document: Document) -> OutboxLine:
         queue=document["queue"],
         name=document["name"],
         message=document["message"],
+        node=document["node"],
+        attempt=document["attempt"],
         tries=document["tries"],
     )

@@ -13,7 +13,7 @@ from typing import Any
 from scheduler.domain.dispatching import Priority, Standing, Waiting
 from scheduler.domain.states import FINAL_TASK_STATES, TaskState
 from scheduler.domain.tasks import TaskKind
-from scheduler.store.database import Collection, Database, Document, Session
+from scheduler.store.database import Clock, Collection, Database, Document, Session
 
 _IN_HAND = [state.value for state in TaskState if state not in FINAL_TASK_STATES | {TaskState.PENDING}]
 _PENDING_CARD = {"state": TaskState.PENDING.value, "kind": TaskKind.WRITE.value}
@@ -33,7 +33,8 @@ _PLACE = {"order_number": 1, "unit": 1}
 class Queue:
     """Waiting tasks, tasks in hand, and the collection ``turns``."""
 
-    def __init__(self, database: Database[Document]) -> None:
+    def __init__(self, database: Database[Document], clock: Clock) -> None:
+        self._clock = clock
         self._tasks: Collection[Document] = database["tasks"]
         self._turns: Collection[Document] = database["turns"]
 
@@ -57,7 +58,7 @@ class Queue:
             without: digests of images whose tasks are left out.
             session: the transaction that it is part of.
         """
-        match = {**_waiting(kind), "held": False}
+        match = {**_waiting(kind, self._clock()), "held": False}
         if without:
             match["image_digest"] = {"$nin": list(without)}
         lane = {"priority": "$priority", "channel": "$channel"}
@@ -105,7 +106,7 @@ class Queue:
 
     def images_awaited(self, session: Session = None) -> dict[str, list[str]]:
         """Digest of each image that waiting create tasks are for, with the tasks' ids."""
-        match = {**_waiting(TaskKind.CREATE), "held": False}
+        match = {**_waiting(TaskKind.CREATE, self._clock()), "held": False}
         group = {"_id": "$image_digest", "tasks": {"$push": "$_id"}}
         groups = self._tasks.aggregate([{"$match": match}, {"$group": group}], session=session)
         return {found["_id"]: found["tasks"] for found in groups}
@@ -133,8 +134,8 @@ class Queue:
         return {found["_id"]: found["tasks"] for found in groups}
 
 
-def _waiting(kind: TaskKind) -> Document:
-    return {"state": TaskState.PENDING.value, "kind": kind.value, "ready_at": {"$ne": None}}
+def _waiting(kind: TaskKind, now: datetime) -> Document:
+    return {"state": TaskState.PENDING.value, "kind": kind.value, "ready_at": {"$lte": now}}
 
 
 def _read(document: Document) -> Waiting:

@@ -19,8 +19,8 @@ class Schedules:
         self._schedules: Collection[Document] = database["schedules"]
 
     def prepare(self) -> None:
-        """Makes the index of names; drops entries of the first form, which beat makes anew."""
-        self._schedules.delete_many({"work": {"$exists": False}})
+        """Makes the index of names; drops entries of an earlier form or kind, beat makes its own anew."""
+        self._schedules.delete_many({"work.kind": {"$nin": [kind.value for kind in JobKind]}})
         self._schedules.create_index("name", unique=True)
 
     def add(self, schedule: Schedule) -> None:

@@ -83,7 +83,7 @@ class Store:
         self.orders = Orders(database)
         self.outbox = Outbox(database, clock)
         self.past_work = PastWork(database)
-        self.queue = Queue(database)
+        self.queue = Queue(database, clock)
         self.recipes = Recipes(database, clock)
         self.rounds = Rounds(database, clock)
         self.schedules = Schedules(database)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pymongo import UpdateOne
 
-from scheduler.store.database import Clock, Collection, Database, Document, Session
+from scheduler.domain.slots import Slot, slot_told
+from scheduler.domain.states import SlotState
+from scheduler.domain.tasks import Change
+from scheduler.store.database import Clock, Collection, Database, Document, Session, plain
+from scheduler.store.tasks import history
 
-SILENT_AFTER = timedelta(seconds=90)
-"""A worker sends a heartbeat every few seconds; without one for this long it is silent."""
+CHANGES_KEPT = 100
+"""Of a worker's history."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,8 @@ class Worker:
     hostname: str
     state: str  # "online", "offline" (said so) or "silent"
     last_seen: datetime
-    slots: tuple[Mapping[str, Any], ...]  # {"slot", "card": {"serial", "size_bytes"} or None, "at"}
+    slots: tuple[Slot, ...]
+    history: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,58 +66,109 @@ class Workers:
     def seen_all(self, workers: Iterable[WorkerSeen]) -> None:
         """Events of the workers arrived."""
         now = self._clock()
-        updates = [
-            UpdateOne(
-                {"_id": worker.username},
-                {
-                    "$set": {
-                        "kind": worker.kind,
-                        "hostname": worker.hostname,
-                        "online": worker.online,
-                        "last_seen": now,
-                    },
-                    "$setOnInsert": {"slots": {}},
-                },
-                upsert=True,
-            )
-            for worker in workers
-        ]
+        updates = [UpdateOne({"_id": worker.username}, _seen(worker, now), upsert=True) for worker in workers]
         if updates:
             self._workers.bulk_write(updates, ordered=False)
 
+    def silence(self, worker: Worker, *, who: str, why: str) -> bool:
+        """The worker is silent, unless it was heard of since ``worker`` was read."""
+        line = Change(self._clock(), who, "silence", worker.state, "silent", why)
+        silenced = self._workers.update_one(
+            {"_id": worker.username, "state": worker.state, "last_seen": worker.last_seen},
+            {
+                "$set": {"state": "silent"},
+                "$push": {"history": {"$each": [plain(line)], "$slice": -CHANGES_KEPT}},
+            },
+        )
+        return silenced.modified_count == 1
+
     def slots_changed(self, slots: Iterable[SlotSeen]) -> None:
-        """Cards came into slots or left them; what is older than what is known of its slot is ignored."""
-        updates = [
-            UpdateOne(
-                {
-                    "_id": seen.username,
-                    "$or": [
-                        {f"slots.{seen.slot}.at": {"$lt": seen.at}},
-                        {f"slots.{seen.slot}": {"$exists": False}},
-                    ],
-                },
-                {"$set": {f"slots.{seen.slot}": {"slot": seen.slot, "card": seen.card, "at": seen.at}}},
-            )
-            for seen in slots
-        ]
-        if updates:
-            self._workers.bulk_write(updates)
+        """Writers told of slots; what is older than what is known of its slot is ignored."""
+        by_worker: dict[str, list[SlotSeen]] = {}
+        for seen in slots:
+            by_worker.setdefault(seen.username, []).append(seen)
+        for username, told in by_worker.items():
+            for seen in told:
+                self._change_slot(username, seen.slot, self._told(seen))
+
+    def silence_slot(self, username: str, slot: Slot, silenced: Slot) -> bool:
+        """The slot is silent, unless it was heard of since ``slot`` was read."""
+        return self._replace_slot(username, slot, silenced)
+
+    def forget_slot(self, username: str, slot: Slot) -> None:
+        """The writer has the slot no more."""
+        self._workers.update_one(
+            {"_id": username, f"slots.{slot.slot}.at": slot.at}, {"$unset": {f"slots.{slot.slot}": ""}}
+        )
 
     def every(self, session: Session = None) -> list[Worker]:
         """All workers by name."""
+        return [_worker(document) for document in self._workers.find(session=session).sort("_id", 1)]
+
+    def _told(self, seen: SlotSeen) -> Callable[[Slot | None], Slot | None]:
         now = self._clock()
-        return [_worker(document, now) for document in self._workers.find(session=session).sort("_id", 1)]
+        return lambda before: slot_told(before, seen.slot, seen.card, at=seen.at, who=seen.username, now=now)
+
+    def _change_slot(self, username: str, name: str, decide: Callable[[Slot | None], Slot | None]) -> None:
+        """Changes a slot by compare-and-set on the moment that was told of it last."""
+        while True:
+            document = self._workers.find_one({"_id": username}, {"slots": 1})
+            if document is None:
+                return
+            found = document["slots"].get(name)
+            before = _slot(found) if found else None
+            after = decide(before)
+            if after is None or self._replace_slot(username, before, after):
+                return
+
+    def _replace_slot(self, username: str, before: Slot | None, after: Slot) -> bool:
+        path = f"slots.{after.slot}"
+        unchanged: Document = (
+            {f"{path}.at": before.at, f"{path}.state": before.state.value}
+            if before
+            else {path: {"$exists": False}}
+        )
+        replaced = self._workers.update_one({"_id": username, **unchanged}, {"$set": {path: plain(after)}})
+        return replaced.matched_count == 1
 
 
-def _worker(document: Document, now: datetime) -> Worker:
-    state = "online" if document["online"] else "offline"
-    if document["online"] and now - document["last_seen"] > SILENT_AFTER:
-        state = "silent"
+def _seen(worker: WorkerSeen, now: datetime) -> list[Document]:
+    """The update of a worker that was heard of; a change of its state is kept in the same operation."""
+    state = "online" if worker.online else "offline"
+    kept = {"$ifNull": ["$history", []]}
+    line = {
+        "at": now,
+        "who": worker.username,
+        "event": "seen" if worker.online else "leave",
+        "from_state": {"$ifNull": ["$state", ""]},
+        "to_state": state,
+        "why": "",
+    }
+    longer = {"$slice": [{"$concatArrays": [kept, [line]]}, -CHANGES_KEPT]}
+    fields = {
+        "kind": str(worker.kind),
+        "hostname": {"$literal": worker.hostname},
+        "state": state,
+        "last_seen": now,
+        "slots": {"$ifNull": ["$slots", {}]},
+        "history": {"$cond": [{"$eq": ["$state", state]}, kept, longer]},
+    }
+    return [{"$set": fields}]
+
+
+def _worker(document: Document) -> Worker:
     return Worker(
         username=document["_id"],
         kind=document["kind"],
         hostname=document["hostname"],
-        state=state,
+        state=document["state"],
         last_seen=document["last_seen"],
-        slots=tuple(document["slots"][name] for name in sorted(document["slots"])),
+        slots=tuple(_slot(document["slots"][name]) for name in sorted(document["slots"])),
+        history=history(document["history"]),
+    )
+
+
+def _slot(document: Document) -> Slot:
+    return Slot(
+        **{**document, "state": SlotState(document["state"]), "history": history(document["history"])}
     )

@@ -131,14 +131,14 @@ def test_the_clock_runs_what_is_due_and_keeps_its_result(mongod: RealMongod, rab
     try:
         for _ in range(200):
             ran = {entry.id: entry.last_result for entry in store.schedules.every()}
-            if ran.get("give-up-silent") and ran.get("refresh-catalogues"):
+            if ran.get("dispatch-waiting") and ran.get("refresh-catalogues"):
                 break
             time.sleep(0.1)
     finally:
         clock.stop()
         ticking.join()
 
-    assert ran["give-up-silent"] == "Gave up 0 tasks."
+    assert ran["dispatch-waiting"] == "Gave 0 tasks to workers."
     assert ran["refresh-catalogues"] == "Read 0 catalogues."
     assert ran["rotate-keys"] == ""
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cardshop.contract.errors import Conflict, MessageRejected, NotAllowed, TaskCanceled, Unavailable
-from cardshop.contract.events import EventType, Failure, Log, Progress
+from cardshop.contract.events import EventType, Failure, Log
 from scheduler.domain.orders import Order
 from scheduler.domain.rights import Role
 from scheduler.domain.states import OrderState, TaskState
@@ -18,7 +18,7 @@ from scheduler.domain.tasks import Task
 from scheduler.shop import orders, tasks
 from scheduler.shop.dispatching import dispatch
 from scheduler.shop.folding import fold_event
-from scheduler.shop.tasks import claim, give_up_silent
+from scheduler.shop.tasks import claim
 from scheduler.store.outbox import LineKind, OutboxLine
 from scheduler.store.store import Store
 from tests.real_services import RealMongod
@@ -285,23 +285,6 @@ def test_a_forged_event_is_rejected_and_changes_nothing(store: Store) -> None:
         fold_event(store, told(image, EventType.TASK_SUCCEEDED, body=image_built()), sender="creator-2")
 
     assert store.tasks.get(image.id).state is TaskState.STARTED
-
-
-def test_a_silent_task_times_out_and_a_told_one_does_not(store: Store, clock: Clock) -> None:
-    order = orders.place(store, a_draft())
-    image = claimed(store, store.tasks.of_order(order.id)[0], "creator-1")
-    clock.forward(tasks.SILENT_AFTER - timedelta(seconds=1))
-    fold_event(
-        store, told(image, EventType.TASK_PROGRESS, body=Progress("build", 1, 2, "bytes")), sender="creator-1"
-    )
-    clock.forward(timedelta(seconds=2))
-    assert give_up_silent(store) == 0
-
-    clock.forward(tasks.SILENT_AFTER)
-    assert give_up_silent(store) == 1
-
-    assert store.tasks.get(image.id).state is TaskState.TIMED_OUT
-    assert store.orders.get(order.id).state is OrderState.FAILED
 
 
 def test_a_log_line_told_twice_is_kept_once(store: Store) -> None:

@@ -267,6 +267,13 @@ def test_a_worker_that_works_on_what_it_has_no_more_is_to_stop(task: Task) -> No
     assert isinstance(fold(task, working, sender="writer-1", at=NOON), Overtaken)
 
 
+def test_a_worker_that_tells_late_that_it_began_goes_on() -> None:
+    told = fold(a_task(), an_event(EventType.TASK_STARTED), sender="writer-1", at=NOON)
+
+    assert isinstance(told, Ignored)
+    assert not isinstance(told, Overtaken)
+
+
 def test_a_worker_that_has_ended_what_it_has_no_more_needs_no_stop() -> None:
     ended = an_event(EventType.TASK_SUCCEEDED, body=WRITTEN)
 
