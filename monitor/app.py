@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -13,8 +14,8 @@ from kombu.message import Message
 from kombu.mixins import ConsumerMixin
 
 from cardshop import queues
-from cardshop.contract.names import DEAD_LETTER_QUEUE, EVENT_QUEUE
-from monitor.batch import Batch
+from cardshop.contract.names import EVENT_QUEUE
+from monitor.batch import Batch, Taken
 from monitor.meter import Meter
 from scheduler.shop import monitors
 from scheduler.store.database import DatabaseError, is_away
@@ -22,7 +23,7 @@ from scheduler.store.store import Store
 
 log = structlog.get_logger(__name__)
 
-BATCH_MESSAGES = 500
+BATCH_MESSAGES = 1000
 """Messages that are folded at once. Larger batches spare the database calls, and take longer to repeat."""
 
 PREFETCH = 2 * BATCH_MESSAGES
@@ -52,7 +53,7 @@ class Monitor(ConsumerMixin):  # type: ignore[misc]  # kombu has no types
         self._store = store
         self._pause = pause
         self._meter = Meter(store.clock)
-        self._messages: list[tuple[Message, str]] = []  # taken, not folded; with the queue of each
+        self._messages: list[Taken] = []  # not on their way into the database yet
 
     def get_consumers(self, consumer_class: Callable[..., Consumer], channel: Any) -> list[Consumer]:
         """The two queues. Bodies stay bytes: what is broken must not break the consumer."""
@@ -64,18 +65,27 @@ class Monitor(ConsumerMixin):  # type: ignore[misc]  # kombu has no types
         ]
 
     def consume(self, *_args: Any, **_kwargs: Any) -> Iterator[None]:
-        """Takes, folds and acknowledges one batch after the other; kombu calls it for each connection."""
-        with self.consumer_context() as (connection, channel, _consumers):
+        """Takes, folds and acknowledges one batch after the other; kombu calls it for each connection.
+
+        While one batch is on its way into the database, the next one is taken from the queue.
+        """
+        with self.consumer_context() as (connection, channel, _consumers), ThreadPoolExecutor(1) as thread:
+            folding: Future[bool] | None = None
+            batch = Batch(self._store)
             while not self.should_stop:
-                self._gather(connection)
+                # What is folded is acknowledged soon, also when nothing comes after it.
+                self._gather(connection, GATHER_SECONDS if folding else IDLE_SECONDS)
+                if folding and folding.result():
+                    self._acknowledge(channel, batch)
+                folding = None
                 if self._messages:
-                    self._keep()
-                    if not self.should_stop:
-                        channel.basic_ack(self._messages[-1][0].delivery_tag, multiple=True)
-                    self._messages = []
+                    batch, self._messages = Batch(self._store, self._messages), []
+                    folding = thread.submit(self._keep, batch)
                 if self._meter.due():
                     self._tell_how_it_goes(channel)
                 yield
+            if folding and folding.result():
+                self._acknowledge(channel, batch)
         with suppress(DatabaseError):  # its silence tells it too, later
             self._store.monitors.remove(self._meter.name)
 
@@ -88,15 +98,15 @@ class Monitor(ConsumerMixin):  # type: ignore[misc]  # kombu has no types
         log.info("connected to RabbitMQ")
 
     def _taker(self, queue: str) -> Callable[[Message], None]:
-        return lambda message: self._messages.append((message, queue))
+        return lambda message: self._messages.append(Taken(message, queue))
 
-    def _gather(self, connection: Connection) -> None:
-        """Takes messages until the batch is full or its time is over, or until none came for a while."""
+    def _gather(self, connection: Connection, longest: float) -> None:
+        """Takes messages until the batch is full or its time is over; waits ``longest`` for a first one."""
         end = 0.0
         while len(self._messages) < BATCH_MESSAGES and not self.should_stop:
             if self._messages and not end:
                 end = time.monotonic() + GATHER_SECONDS
-            wait = max(0.001, end - time.monotonic()) if end else IDLE_SECONDS
+            wait = max(0.001, end - time.monotonic()) if end else longest
             try:
                 connection.drain_events(timeout=wait)
             except TimeoutError:
@@ -108,18 +118,15 @@ class Monitor(ConsumerMixin):  # type: ignore[misc]  # kombu has no types
     def _tell_how_it_goes(self, channel: Any) -> None:
         waiting = channel.queue_declare(EVENT_QUEUE, passive=True).message_count
         try:
+            if self._meter.has_folded:
+                self._store.health.did("event-folded")
             monitors.note(self._store, self._meter.read(waiting))
         except DatabaseError as error:
             log.warning("the database does not answer", error=type(error).__name__)
 
-    def _keep(self) -> None:
-        """Puts the batch into the database, as often as that needs."""
-        batch = Batch(self._store)
-        for message, queue in self._messages:
-            if queue == DEAD_LETTER_QUEUE:
-                batch.bury(message)
-            else:
-                batch.add(message)
+    def _keep(self, batch: Batch) -> bool:
+        """Puts the batch into the database, as often as that needs; False when told to stop before."""
+        batch.read()
         while not self.should_stop:
             try:
                 batch.keep()
@@ -129,6 +136,10 @@ class Monitor(ConsumerMixin):  # type: ignore[misc]  # kombu has no types
                 log.warning("the database does not answer", error=type(error).__name__)
                 self._pause(DATABASE_PAUSE_SECONDS)
             else:
-                self._meter.folded(batch.times())
-                log.debug("batch folded", messages=len(self._messages))
-                return
+                return True
+        return False
+
+    def _acknowledge(self, channel: Any, batch: Batch) -> None:
+        channel.basic_ack(batch.last_tag, multiple=True)
+        self._meter.folded(batch.times())
+        log.debug("batch folded", messages=len(batch))

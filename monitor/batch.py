@@ -23,6 +23,14 @@ DELIVERED_TOO_OFTEN = "The task's message was delivered too often: it ended its 
 
 
 @dataclass(frozen=True)
+class Taken:
+    """A message, and the queue that it was taken from."""
+
+    message: Message
+    queue: str
+
+
+@dataclass(frozen=True)
 class _Read:
     """One event of a message."""
 
@@ -31,28 +39,29 @@ class _Read:
 
 
 class Batch:
-    """Read messages; :meth:`keep` may be called again when the database was away."""
+    """Messages in their order; :meth:`keep` may be called again when the database was away."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, taken: Sequence[Taken] = ()) -> None:
         self._store = store
+        self._taken = taken
         self._events: list[_Read] = []
         self._broken: list[NewLetter] = []
 
-    def add(self, message: Message) -> None:
-        """Reads a message of the event queue."""
-        sender = _sender(message)
-        try:
-            if not sender:
-                raise MessageRejected("The message doesn't say who sent it.", field="user_id")
-            events = read_events(_bytes(message))
-        except MessageRejected as error:
-            self._broken.append(_letter(message, EVENT_QUEUE, error.sentence))
-            return
-        self._events += [_Read(Told(event, sender), message) for event in events]
+    def __len__(self) -> int:
+        return len(self._taken)
 
-    def bury(self, message: Message) -> None:
-        """Takes a task's message that the broker gave up."""
-        self._broken.append(_letter(message, DEAD_LETTER_QUEUE, DELIVERED_TOO_OFTEN))
+    @property
+    def last_tag(self) -> int:
+        """The broker's number of the last message."""
+        return int(self._taken[-1].message.delivery_tag)
+
+    def read(self) -> None:
+        """Reads the messages; those that can't be understood, and tasks that the broker gave up, are dead."""
+        for taken in self._taken:
+            if taken.queue == DEAD_LETTER_QUEUE:
+                self._broken.append(_letter(taken.message, DEAD_LETTER_QUEUE, DELIVERED_TOO_OFTEN))
+            else:
+                self._read_events(taken.message)
 
     def times(self) -> list[float]:
         """When the events happened, by their workers' clocks; seconds since the epoch."""
@@ -64,7 +73,17 @@ class Batch:
         for letter in letters:
             log.warning("dead letter", source=letter.source, sender=letter.sender, why=letter.why)
         dead_letters.keep(self._store, letters)
-        self._store.health.did("event-folded")
+
+    def _read_events(self, message: Message) -> None:
+        sender = _sender(message)
+        try:
+            if not sender:
+                raise MessageRejected("The message doesn't say who sent it.", field="user_id")
+            events = read_events(_bytes(message))
+        except MessageRejected as error:
+            self._broken.append(_letter(message, EVENT_QUEUE, error.sentence))
+            return
+        self._events += [_Read(Told(event, sender), message) for event in events]
 
     def _folded(self, events: Sequence[_Read]) -> list[NewLetter]:
         """Folds; gives those that must not be believed, or that the database refuses.

@@ -33,6 +33,11 @@ class Meter:
         now = self._clock().timestamp()
         self._lags += [max(0.0, now - time) for time in times]
 
+    @property
+    def has_folded(self) -> bool:
+        """Whether events were folded since the last reading."""
+        return bool(self._lags)
+
     def due(self) -> bool:
         """Whether it is time for a reading."""
         return (self._clock() - self._last).total_seconds() >= READING_SECONDS
