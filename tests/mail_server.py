@@ -18,7 +18,10 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from beat.smtp import MailServer, sender_address
+from cardshop.private_files import write_private
+from cardshop.settings import Address
 from cardshop.stack.certificates import Authority
+from cardshop.stack.mail import StackMail
 from cardshop.stack.ports import kept_ports
 
 USERNAME, PASSWORD = "cardshop", "the mail server's password"
@@ -59,6 +62,8 @@ class RealMailServer:
     """
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self._folder = folder
         self.authority = Authority(folder)
         certificate = self.authority.server("mail")
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -85,6 +90,14 @@ class RealMailServer:
             "sender": sender_address(SENDER),
         }
         return MailServer(**{**fields, **changes})
+
+    def stack_mail(self) -> StackMail:
+        """How a stack reaches it."""
+        password = self._folder / "password"
+        write_private(password, PASSWORD)
+        return StackMail(
+            Address("localhost", self.port), self.authority.certificate_file, USERNAME, password, SENDER
+        )
 
     def start(self) -> None:
         self._controller = Controller(

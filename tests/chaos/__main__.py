@@ -21,7 +21,7 @@ def main() -> int:
     if os.geteuid() != 0:
         console.print("The chaos needs root: it makes a network for each worker. Run: sudo make chaos")
         return 2
-    logs.set_up("chaos", "WARNING")
+    logs.set_up("chaos", "ERROR")
     began = time.monotonic()
 
     def tell(what: str) -> None:

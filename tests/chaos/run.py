@@ -20,7 +20,8 @@ from tests.chaos.faults import Saboteur, plan
 from tests.chaos.network import Network
 from tests.chaos.shop import Placed, Shop, wishes
 from tests.chaos.technician import Technician
-from tests.chaos.verdict import Verdict, judge, settled
+from tests.chaos.verdict import Post, Verdict, judge, settled
+from tests.mail_server import RealMailServer
 from tests.tiny_base import make_tiny_base
 from tests.zims import make_zim
 
@@ -28,6 +29,9 @@ CREATORS = 2
 WRITERS = 6
 LOOK_SECONDS = 0.7
 """Between two looks at the shop."""
+
+UNDERWAY = ("waiting", "handing-over")
+"""States of a mail that is not at its end."""
 
 READY_SECONDS = 60.0
 CALM_SECONDS = 180.0
@@ -61,21 +65,27 @@ def run(asked: Run) -> Verdict:
     workers = [*shape.creator_names, *shape.writer_slots]
     make_tiny_base(asked.folder / "bases")
     ports = Stack(asked.folder / "stack", shape).ports
+    mail_server = RealMailServer(asked.folder / "mail")
     with Network(workers, _all(ports)) as network:
         shape = Shape(creators=CREATORS, writers=WRITERS, within=network.within())
-        stack = Stack(asked.folder / "stack", shape)
+        stack = Stack(asked.folder / "stack", shape, mail_server.stack_mail())
+        mail_server.start()
         try:
             stack.up(lambda name, what: asked.tell(f"{name}: {what}"))
-            return _Day(asked, stack, network, shape).pass_by()
+            return _Day(asked, stack, network, shape, mail_server).pass_by()
         finally:
             stack.down()
+            mail_server.stop()
 
 
 class _Day:
     """Orders come in and cards go out while things break."""
 
-    def __init__(self, asked: Run, stack: Stack, network: Network, shape: Shape) -> None:
+    def __init__(
+        self, asked: Run, stack: Stack, network: Network, shape: Shape, mail_server: RealMailServer
+    ) -> None:
         self._asked = asked
+        self._mail_server = mail_server
         self._wishes = wishes(asked.seed, asked.orders)
         operator, admin = (_client(stack, name) for name in ("operator", "admin"))
         self._shop = Shop(operator, admin, _content(stack, admin), secrets.token_hex(4))
@@ -95,6 +105,7 @@ class _Day:
         self._saboteur.end()
         self._asked.tell(f"calm after {self._saboteur.done} faults")
         self._attend(CALM_SECONDS)
+        self._wait_for_mails()
         return self._verdict()
 
     def _place_all(self) -> None:
@@ -135,6 +146,11 @@ class _Day:
             self._technician.collect(self._shop.order(order_id))
             self._collected[order_id] = good
 
+    def _wait_for_mails(self) -> None:
+        end = time.monotonic() + CALM_SECONDS
+        while time.monotonic() < end and any(self._shop.mails(state) for state in UNDERWAY):
+            time.sleep(LOOK_SECONDS)
+
     def _verdict(self) -> Verdict:
         orders = [self._shop.order(brief["id"]) for brief in self._shop.briefs()]
         self._technician.look_at_the_rest({order["image_digest"] for order in orders})
@@ -144,7 +160,12 @@ class _Day:
             self._technician.seen,
             wished=len(self._wishes),
             dead_letters=self._shop.dead_letters(),
-            mails=[],
+            post=Post(
+                arrived=[mail.message_id for mail in self._mail_server.received],
+                sent=self._shop.mails("sent"),
+                uncertain=self._shop.mails("uncertain"),
+                unsent=sum(self._shop.mails(state) for state in ("failed", *UNDERWAY)),
+            ),
         )
 
 

@@ -101,6 +101,10 @@ class Shop:
         found: dict[str, Any] = _insist(lambda: self._operator.get(f"/v1/orders/{order_id}"))
         return found
 
+    def mails(self, state: str) -> int:
+        """How many mails are in a state."""
+        return int(_insist(lambda: self._admin.get("/v1/mails", state=state, per_page="1"))["total"])
+
     def dead_letters(self) -> list[dict[str, Any]]:
         """The messages that nobody could do anything with."""
         found: list[dict[str, Any]] = _insist(lambda: self._admin.get("/v1/dead-letters"))["items"]

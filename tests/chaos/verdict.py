@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,23 @@ class Verdict:
         )
 
 
+@dataclass(frozen=True)
+class Post:
+    """What became of the mails.
+
+    Attributes:
+        arrived: the ``Message-ID`` of each that the mail server took.
+        sent: how many the shop says are sent.
+        uncertain: how many it doesn't know of, since their sender was killed: a person decides.
+        unsent: how many are failed, or still on their way.
+    """
+
+    arrived: Sequence[str] = ()
+    sent: int = 0
+    uncertain: int = 0
+    unsent: int = 0
+
+
 def settled(order: dict[str, Any], placed: Placed) -> bool:
     """Whether the order and all its tasks are at an end that they stay in."""
     if not all(task["state"] in FINAL for task in order["tasks"]):
@@ -50,7 +67,7 @@ def judge(
     *,
     wished: int,
     dead_letters: Sequence[dict[str, Any]],
-    mails: Iterable[str],
+    post: Post,
 ) -> Verdict:
     """The verdict.
 
@@ -60,7 +77,7 @@ def judge(
         orders: all that it tells of now, with their tasks.
         seen: every card that was told good, and every other one that holds an image.
         dead_letters: messages that nobody could do anything with.
-        mails: the ``Message-ID`` of each mail that arrived.
+        post: what became of the mails.
     """
     verdict = Verdict(wished)
     verdict.stuck += ["an order: not accepted yet"] * (wished - len(placed))
@@ -81,9 +98,7 @@ def judge(
     ]
     _judge_cards(verdict, expected, seen)
     verdict.lost += [f"dead letter: {letter}" for letter in dead_letters]
-    verdict.doubled += [
-        f"mail {mail}: came {count} times" for mail, count in Counter(mails).items() if count > 1
-    ]
+    _judge_post(verdict, post)
     return verdict
 
 
@@ -101,6 +116,17 @@ def _judge_order(verdict: Verdict, one: Placed, order: dict[str, Any], seen: Seq
     if order["state"] == "written" and len(serials) != one.wish.cards:
         verdict.lost.append(f"{name}: {len(serials)} cards instead of {one.wish.cards}")
     verdict.lost += [f"{name}: card {serial} is not whole" for serial in serials if serial not in whole]
+
+
+def _judge_post(verdict: Verdict, post: Post) -> None:
+    arrived = Counter(post.arrived)
+    verdict.doubled += [f"mail {mail}: came {count} times" for mail, count in arrived.items() if count > 1]
+    if len(arrived) < post.sent:
+        verdict.lost.append(f"{len(arrived)} mails arrived, and {post.sent} are told to be sent")
+    if len(arrived) > post.sent + post.uncertain:
+        verdict.doubled.append(f"{len(arrived)} mails arrived, and only {post.sent} are told to be sent")
+    if post.unsent:
+        verdict.stuck.append(f"{post.unsent} mails: not sent")
 
 
 def _judge_cards(verdict: Verdict, expected: Counter[str], seen: Sequence[Seen]) -> None:

@@ -9,11 +9,13 @@ import pytest
 from tests.chaos.faults import SINGLE, plan
 from tests.chaos.shop import Placed, Wish, wishes
 from tests.chaos.technician import Seen
-from tests.chaos.verdict import Verdict, judge
+from tests.chaos.verdict import Post, Verdict, judge
 
 CREATORS = ("creator-1", "creator-2")
 WRITERS = ("writer-1", "writer-2")
 PLACED = Placed(Wish(number=0, recipe=0, cards=1, cancel_after=None), "a", time.monotonic())
+
+ALL_SENT = Post()
 
 
 def order(state: str = "written", serial: str = "card-1", task: str = "succeeded") -> dict[str, Any]:
@@ -27,9 +29,9 @@ def verdict(
     seen: list[Seen],
     wished: int = 1,
     dead_letters: tuple[dict[str, Any], ...] = (),
-    mails: tuple[str, ...] = (),
+    post: Post = ALL_SENT,
 ) -> Verdict:
-    return judge([PLACED], orders, seen, wished=wished, dead_letters=dead_letters, mails=mails)
+    return judge([PLACED], orders, seen, wished=wished, dead_letters=dead_letters, post=post)
 
 
 def test_a_seed_gives_the_same_faults_and_orders_again() -> None:
@@ -75,9 +77,23 @@ def test_what_is_wrong_is_counted(orders: list[dict[str, Any]], seen: list[Seen]
     assert verdict(orders, seen).line == line
 
 
-def test_an_order_that_was_never_accepted_a_dead_letter_and_a_second_mail_count_too() -> None:
+def test_an_order_that_was_never_accepted_and_a_dead_letter_count_too() -> None:
     good = [order()], [Seen("card-1", "d", whole=True)]
 
     assert verdict(*good, wished=2).line == "2 orders, 0 lost, 0 doubled, 1 stuck"
     assert verdict(*good, dead_letters=({"id": "x"},)).line == "1 orders, 1 lost, 0 doubled, 0 stuck"
-    assert verdict(*good, mails=("m", "n", "m")).line == "1 orders, 0 lost, 1 doubled, 0 stuck"
+
+
+@pytest.mark.parametrize(
+    ("post", "line"),
+    [
+        (Post(("m", "n"), sent=2), "1 orders, 0 lost, 0 doubled, 0 stuck"),
+        (Post(("m", "n"), sent=1, uncertain=1), "1 orders, 0 lost, 0 doubled, 0 stuck"),
+        (Post(("m", "n", "m"), sent=2), "1 orders, 0 lost, 1 doubled, 0 stuck"),
+        (Post(("m",), sent=2), "1 orders, 1 lost, 0 doubled, 0 stuck"),
+        (Post(("m", "n"), sent=1), "1 orders, 0 lost, 1 doubled, 0 stuck"),
+        (Post(("m",), sent=1, unsent=1), "1 orders, 0 lost, 0 doubled, 1 stuck"),
+    ],
+)
+def test_a_mail_counts_as_an_order_does(post: Post, line: str) -> None:
+    assert verdict([order()], [Seen("card-1", "d", whole=True)], post=post).line == line
