@@ -125,8 +125,10 @@ class RealMailServer:
 
     def break_lines(self) -> None:
         """Ends the connections that it has, without a word."""
+        assert self._controller
         for line in list(self._lines):
-            line.abort()
+            # A loop that rests is not woken by a call from another thread.
+            self._controller.loop.call_soon_threadsafe(line.abort)
 
     def let_go(self) -> None:
         """Answers again."""

@@ -26,7 +26,9 @@ from tests.shop import a_draft, image_built
 
 @pytest.fixture
 def api(mongod: RealMongod) -> Api:
-    return new_api(mongod.uri)
+    api = new_api(mongod.uri)
+    api.store.workers.seen("creator", Role.CREATOR, "creator@desk", online=True)
+    return api
 
 
 def a_claimed_image(api: Api) -> Task:
