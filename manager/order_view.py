@@ -28,6 +28,7 @@ class OrderView:
     final: bool  # nothing moves any more by itself
     can_cancel: bool
     can_retry: bool
+    can_requeue: bool
     can_ship: bool
     can_download: bool
     can_hold: bool
@@ -53,6 +54,7 @@ def view(order: dict[str, Any]) -> OrderView:
     steps = DOWNLOAD_STEPS if downloads_only else STEPS
     rests = state in {"written", "shipped", "failed", "canceled"} or (state == "built" and downloads_only)
     waits = any(task["state"] == "pending" for task in tasks) and state != "canceled"
+    at_workers = any(task["state"] in MOVING - {"stopping"} for task in tasks)
     on_hold = order.get("hold") is not None
     return OrderView(
         order=order,
@@ -66,6 +68,7 @@ def view(order: dict[str, Any]) -> OrderView:
         can_cancel=state not in {"written", "shipped", "failed", "canceled"}
         and not order.get("cancel_requested_at"),
         can_retry=state == "failed",
+        can_requeue=at_workers and not order.get("cancel_requested_at"),
         can_ship=state == "written",
         can_download=order.get("image_digest") is not None
         and (create is None or create["state"] == "succeeded"),

@@ -76,9 +76,9 @@ def new() -> str | Response | tuple[str, int]:
     return redirect(url_for("orders.one", order_id=order["id"]), 303)
 
 
-@pages.post("/orders/<order_id>/<any(cancel, retry, shipment, hold, release, priority):intent>")
+@pages.post("/orders/<order_id>/<any(cancel, retry, requeue, shipment, hold, release, priority):intent>")
 def ask(order_id: str, intent: str) -> Response:
-    """Asks for a cancel, a retry or a place in the queue, or says that the cards were shipped."""
+    """Asks for a cancel, another try or a place in the queue, or says that the cards were shipped."""
     given = {name: request.form.get(name, "").strip() for name in ("tracking", "why", "priority")}
     try:
         api().post("orders", order_id, intent, body={name: text for name, text in given.items() if text})

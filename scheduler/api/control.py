@@ -1,4 +1,4 @@
-"""What a person says about the queue: hold and release an order, change its priority."""
+"""What a person says about the queue: hold and release an order, change its priority, put it in anew."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from scheduler.api.orders import Order, seen_order, told_order
 from scheduler.api.schemas import Given, PriorityName
 from scheduler.domain.rights import Right
 from scheduler.shop import control as shop
+from scheduler.shop import retrying
 from scheduler.shop.accounts import Caller
 
 
@@ -56,4 +57,17 @@ class OrderPriority(Resource):
         order = shop.set_priority(
             self.services.store, order_id, body.priority.priority, who=caller.username, why=body.why
         )
+        return told_order(self.services, order)
+
+
+class OrderRequeue(Resource):
+    """``/v1/orders/{order_id}/requeue``."""
+
+    @operation(
+        "Put what isn't done of an order in the queue anew", Right.RETRY_ORDERS, body=Reason, answer=Order
+    )
+    def post(self, caller: Caller, order_id: str, body: Reason) -> Order:
+        """Its workers are told to stop, others go on; asking twice is the same as asking once."""
+        seen_order(self.services, order_id, caller)
+        order = retrying.requeue(self.services.store, order_id, who=caller.username, why=body.why)
         return told_order(self.services, order)

@@ -23,6 +23,7 @@ from scheduler.domain.rights import Right, may, sees_all
 from scheduler.domain.states import OrderState, TaskState
 from scheduler.domain.tasks import TaskKind
 from scheduler.shop import orders as shop
+from scheduler.shop import retrying
 from scheduler.shop.access import DOWNLOAD, warehouse_access
 from scheduler.shop.accounts import Caller
 from scheduler.shop.estimates import Expectation, expect
@@ -233,9 +234,9 @@ class OrderRetry(Resource):
 
     @operation("Retry what failed of an order", Right.RETRY_ORDERS, answer=Order)
     def post(self, caller: Caller, order_id: str) -> Order:
-        """What is good is kept."""
+        """What is good is kept; asking twice is the same as asking once."""
         seen_order(self.services, order_id, caller)
-        return told_order(self.services, shop.retry(self.services.store, order_id, who=caller.username))
+        return told_order(self.services, retrying.retry(self.services.store, order_id, who=caller.username))
 
 
 class OrderShipment(Resource):

@@ -62,6 +62,7 @@ ROUTES: list[tuple[type[Resource], str]] = [
     (orders.OrderItem, "/v1/orders/<order_id>"),
     (orders.OrderCancel, "/v1/orders/<order_id>/cancel"),
     (orders.OrderRetry, "/v1/orders/<order_id>/retry"),
+    (control.OrderRequeue, "/v1/orders/<order_id>/requeue"),
     (control.OrderHold, "/v1/orders/<order_id>/hold"),
     (control.OrderRelease, "/v1/orders/<order_id>/release"),
     (control.OrderPriority, "/v1/orders/<order_id>/priority"),

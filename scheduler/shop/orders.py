@@ -1,4 +1,4 @@
-"""Orders: place, cancel, retry, ship."""
+"""Orders: place, cancel, ship. What has failed or is stuck: :mod:`scheduler.shop.retrying`."""
 
 from __future__ import annotations
 
@@ -77,33 +77,6 @@ def cancel(store: Store, order_id: str, *, who: str, why: str = "") -> Order:
             if isinstance(after, Task) and before.state is not TaskState.PENDING:
                 store.outbox.add([OutboxLine(LineKind.REVOKE, task.id)], session)
         return follow(store, order_id, session, who=who, why=why or "canceled on request")
-
-    order = store.transaction(work)
-    dispatch(store)
-    return order
-
-
-def retry(store: Store, order_id: str, *, who: str) -> Order:
-    """Gives each failed task of a failed order a new attempt, in its turn; what is good is kept.
-
-    Raises:
-        Conflict: nothing of it has failed, or it is canceled.
-        NotFound: there is no such order.
-    """
-
-    def work(session: Any) -> Order:
-        order = store.orders.get(order_id, session)
-        if order.cancel_requested_at:
-            raise Conflict("The order is canceled.", hint="Order it again.")
-        tried = False
-        for task in store.tasks.of_order(order_id, session):
-            _, after = store.tasks.apply(
-                task.id, lambda seen: move(seen, TaskEvent.RETRY, who=who, at=store.clock()), session
-            )
-            tried = tried or isinstance(after, Task)
-        if not tried:
-            raise Conflict("Nothing of this order has failed.")
-        return follow(store, order_id, session, who=who, why="tried again")
 
     order = store.transaction(work)
     dispatch(store)

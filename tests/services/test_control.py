@@ -11,7 +11,7 @@ from cardshop.contract.events import EventType, Failure
 from scheduler.domain.dispatching import Priority
 from scheduler.domain.states import TaskState
 from scheduler.domain.tasks import TaskKind
-from scheduler.shop import orders
+from scheduler.shop import orders, retrying
 from scheduler.shop.control import hold, release, set_priority
 from scheduler.shop.dispatching import dispatch
 from scheduler.shop.folding import fold_event
@@ -111,7 +111,7 @@ def test_a_task_that_is_tried_again_stays_on_hold(store: Store) -> None:
     failure = Failure("mirror-refused", "The mirror does not answer.")
     fold_event(store, told(task, EventType.TASK_FAILED, body=failure), sender="creator-1")
 
-    orders.retry(store, order.id, who="operator")
+    retrying.retry(store, order.id, who="operator")
 
     assert image_of(store, order).state is TaskState.PENDING
     release(store, order.id, who="operator")

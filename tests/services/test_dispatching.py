@@ -13,7 +13,7 @@ from scheduler.domain.dispatching import Priority
 from scheduler.domain.rights import Role
 from scheduler.domain.states import OrderState, TaskState
 from scheduler.domain.tasks import Task, TaskKind
-from scheduler.shop import orders
+from scheduler.shop import orders, retrying
 from scheduler.shop.dispatching import dispatch
 from scheduler.shop.folding import fold_event
 from scheduler.store.rounds import ROUND
@@ -230,7 +230,7 @@ def test_a_retried_order_takes_the_image_that_another_order_built_meanwhile(stor
     fail(store, first)
     build(store, second)
 
-    orders.retry(store, first.id, who="operator")
+    retrying.retry(store, first.id, who="operator")
 
     assert store.orders.get(first.id).state is OrderState.BUILT
     assert image_of(store, first).state is TaskState.SUCCEEDED

@@ -12,7 +12,7 @@ from scheduler.domain.mails import MailKind
 from scheduler.domain.orders import Order
 from scheduler.domain.rights import Role
 from scheduler.domain.tasks import Task
-from scheduler.shop import orders
+from scheduler.shop import orders, retrying
 from scheduler.shop.alarms import end_alarm, raise_alarm
 from scheduler.shop.folding import fold_event
 from scheduler.shop.tasks import claim
@@ -90,7 +90,7 @@ def test_a_failure_is_told_to_the_staff_each_time_and_never_to_the_recipient(sto
         failed = told(held, EventType.TASK_FAILED, body=Failure("no-space", f"The disk is full ({attempt})."))
         fold_event(store, failed, sender="creator-1")
         if attempt == 1:
-            orders.retry(store, order.id, who="operator")
+            retrying.retry(store, order.id, who="operator")
 
     told_of = [mail for mail in written(store) if mail[0] is MailKind.ORDER_FAILED]
     assert told_of == 2 * [

@@ -10,7 +10,7 @@ from cardshop.contract.events import EventType, Failure
 from scheduler.domain.alarms import AlarmKind
 from scheduler.domain.retrying import MOST_TRIES, pause_before
 from scheduler.domain.states import OrderState, TaskState
-from scheduler.shop import orders
+from scheduler.shop import orders, retrying
 from scheduler.shop.dispatching import dispatch
 from tests.real_services import RealMongod
 from tests.shop import a_draft
@@ -60,7 +60,7 @@ def test_tries_come_to_an_end_and_a_person_can_begin_them_anew(shop: WatchedShop
 
     assert shop.image(order.id).state is TaskState.FAILED
     assert shop.store.orders.get(order.id).state is OrderState.FAILED
-    orders.retry(shop.store, order.id, who="operator")
+    retrying.retry(shop.store, order.id, who="operator")
     assert (shop.image(order.id).state, shop.image(order.id).tries) == (TaskState.QUEUED, 0)
 
 
