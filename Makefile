@@ -80,6 +80,9 @@ test-containers: $(STAMP) ## Take an order to a verified card in containers (nee
 screenshots: $(STAMP) ## Take the pictures of docs/screenshots anew, from the real pages
 	@$(PYTHON) -m pytest tests/journeys/test_browser.py --screenshots docs/screenshots
 
+bench-dispatch: $(STAMP) ## Measure how soon an accepted order reaches a worker, beside plain Celery (some minutes)
+	@$(PYTHON) -m bench.dispatch
+
 bench-monitor: $(STAMP) ## Measure how fast events are folded, beside Flower (some minutes)
 	@$(PYTHON) -m bench.monitor
 
