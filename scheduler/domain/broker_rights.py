@@ -4,6 +4,9 @@ RabbitMQ asks about each resource (an exchange or a queue) with one of three per
 (declare, delete), ``write`` (publish to an exchange, bind a queue) and ``read`` (consume or purge a queue,
 bind to an exchange). About a publication to the event exchange it also asks for the routing key.
 
+An admin hears the events and asks the workers with Celery's own tools, as Flower does: with queues of their
+own, never from the queue that the monitor reads.
+
 Workers declare nothing that is shared: beat does. Each worker has a mailbox for Celery's control commands, a
 queue whose name begins with its own user name; only beat writes to the exchange that feeds them.
 """
@@ -18,6 +21,9 @@ from scheduler.domain.rights import Role
 _CONFIGURE, _WRITE, _READ = "configure", "write", "read"
 
 _CONSUMED_BY_MONITOR = (names.EVENT_QUEUE, names.DEAD_LETTER_QUEUE)
+
+_QUEUES_OF_CELERY_TOOLS = "celeryev."
+"""Celery's own prefix of the queues that its tools hear events with."""
 
 _EVENT_KEYS = re.compile(r"(task|worker|slot)\.[a-z.]+")
 
@@ -37,6 +43,8 @@ def may_use_resource(
             return _monitor_may(resource, name, permission)
         case Role.BEAT:
             return _beat_may(resource, name, permission)
+        case Role.ADMIN:
+            return _admin_may(resource, name, permission)
         case _:
             return False
 
@@ -85,3 +93,15 @@ def _beat_may(resource: str, name: str, permission: str) -> bool:
     if name in {names.EVENT_EXCHANGE, names.CONTROL_REPLY_EXCHANGE}:
         return permission in {_CONFIGURE, _READ}
     return name in {names.TASK_EXCHANGE, names.CONTROL_EXCHANGE, names.DEAD_LETTER_EXCHANGE}
+
+
+def _admin_may(resource: str, name: str, permission: str) -> bool:
+    if resource == "queue":
+        return name.startswith(_QUEUES_OF_CELERY_TOOLS) or name.endswith(f".{names.CONTROL_REPLY_EXCHANGE}")
+    return (name, permission) in {
+        (names.EVENT_EXCHANGE, _CONFIGURE),
+        (names.EVENT_EXCHANGE, _READ),
+        (names.CONTROL_EXCHANGE, _WRITE),
+        (names.CONTROL_REPLY_EXCHANGE, _CONFIGURE),
+        (names.CONTROL_REPLY_EXCHANGE, _READ),
+    }

@@ -26,7 +26,7 @@ class Role(StrEnum):
 
 PEOPLE = frozenset({Role.ADMIN, Role.OPERATOR, Role.TECHNICIAN, Role.CLIENT})
 MACHINES = frozenset(Role) - PEOPLE
-BROKER_ROLES = frozenset({Role.CREATOR, Role.WRITER, Role.MONITOR, Role.BEAT})
+BROKER_ROLES = frozenset({Role.CREATOR, Role.WRITER, Role.MONITOR, Role.BEAT, Role.ADMIN})
 """The accounts that may log in to RabbitMQ."""
 
 

@@ -54,7 +54,17 @@ def test_only_beat_publishes_tasks_and_commands(role: Role) -> None:
         assert "write" in granted(Role.BEAT, "beat", "exchange", exchange)
 
 
-@pytest.mark.parametrize("role", [Role.MONITOR, Role.BEAT])
+def test_an_admin_hears_events_and_asks_workers_by_queues_of_its_own() -> None:
+    assert granted(Role.ADMIN, "ada", "queue", "celeryev.5e1f") == set(PERMISSIONS)
+    assert granted(Role.ADMIN, "ada", "queue", f"5e1f.{names.CONTROL_REPLY_EXCHANGE}") == set(PERMISSIONS)
+    assert granted(Role.ADMIN, "ada", "exchange", names.EVENT_EXCHANGE) == {"configure", "read"}
+    assert granted(Role.ADMIN, "ada", "exchange", names.CONTROL_EXCHANGE) == {"write"}
+    for queue in (names.EVENT_QUEUE, names.DEAD_LETTER_QUEUE, names.CREATE_QUEUE, names.write_queue("w")):
+        assert granted(Role.ADMIN, "ada", "queue", queue) == set()
+    assert granted(Role.ADMIN, "ada", "exchange", names.TASK_EXCHANGE) == set()
+
+
+@pytest.mark.parametrize("role", [Role.MONITOR, Role.BEAT, Role.ADMIN])
 def test_only_workers_tell_events(role: Role) -> None:
     assert "write" not in granted(role, "m", "exchange", names.EVENT_EXCHANGE)
 
