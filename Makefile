@@ -25,7 +25,7 @@ ORDERS := 200
 PACKAGES_STAMP := $(VENV)/packages.stamp
 STAMP := $(VENV)/setup.stamp
 
-.PHONY: help setup up down status demo check test chaos test-containers screenshots base-amd64 base-arm64 lock lock-services clean
+.PHONY: help setup up down status demo check test chaos test-containers screenshots wheels base-amd64 base-arm64 lock lock-services clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -77,8 +77,13 @@ test-containers: $(STAMP) ## Take an order to a verified card in containers (nee
 	sh cardshop/stack/install_packages.sh tests/containers/packages.apt
 	@$(PYTHON) -m pytest tests/containers
 
-screenshots: $(STAMP) ## Take the pictures of docs/screenshots anew, from the real pages
-	@$(PYTHON) -m pytest tests/journeys/test_browser.py --screenshots docs/screenshots
+screenshots: $(STAMP) ## Take the pictures of docs/screenshots anew, from the real pages and screens
+	@$(PYTHON) -m pytest tests/journeys/test_browser.py tests/journeys/test_technician_screens.py \
+	    --screenshots docs/screenshots
+
+wheels: $(STAMP) ## Make the packages that a host of writers installs (dist/)
+	rm -rf build $(HELPER)/build
+	$(PYTHON) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . ./$(HELPER)
 
 bench-dispatch: $(STAMP) ## Measure how soon an accepted order reaches a worker, beside plain Celery (some minutes)
 	@$(PYTHON) -m bench.dispatch

@@ -93,6 +93,9 @@ def _started(data: Path) -> Iterator[Docker]:
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(STOP_SECONDS)
+            # Of containers on the host's network a mount stays, and would keep the folder from going.
+            for mounted in Path(scratch, "exec", "netns").glob("*"):
+                run(["umount", mounted], timeout=COMMAND_SECONDS, allowed=range(256))
 
 
 def _ready(process: subprocess.Popen[bytes], own: Docker, log: Path) -> bool:

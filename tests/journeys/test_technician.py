@@ -34,7 +34,7 @@ def test_a_fresh_host_writes_a_card(stack: RealStack, tmp_path: Path) -> None:
         stack.stop(other)
     try:
         told(configuration, "start")
-        until("the writer is online", lambda: "rack-1-a" in _online(stack), 60)
+        until("the writer is online", lambda: "rack-1-a" in online(stack), 60)
         order_id = customer.place(cards=1)
         with (tmp_path / "card-1").open("xb") as card:
             card.truncate(CARD_BYTES)
@@ -76,6 +76,6 @@ def code_from_manager(stack: RealStack, host: str) -> str:
     return str(code)
 
 
-def _online(stack: RealStack) -> list[str]:
+def online(stack: RealStack) -> list[str]:
     workers = stack.api("admin").get("/v1/workers")["items"]
     return [worker["username"] for worker in workers if worker["state"] == "online"]

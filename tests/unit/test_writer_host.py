@@ -161,7 +161,7 @@ def test_a_second_new_does_not_overwrite_the_first(tmp_path: Path) -> None:
 def test_edits_keep_comments_and_all_else(tmp_path: Path) -> None:
     configuration = Configuration(write_configuration(tmp_path))
 
-    configuration.set("broker.port", 5672)
+    configuration.set({"broker.port": 5672})
     configuration.put_slot("B", Path("/slots/b"))
     configuration.put_accounts({"B": ("rack-1-b", "x")})
     configuration.remove_slot("B")
@@ -184,7 +184,7 @@ def test_an_edit_that_would_make_it_wrong_leaves_the_file_as_it_was(tmp_path: Pa
     configuration = Configuration(write_configuration(tmp_path))
 
     with pytest.raises(InvalidInput, match=r"writers\.run"):
-        configuration.set("writers.run", "cron")
+        configuration.set({"writers.run": "cron"})
 
     assert configuration.path.read_text() == GOOD
 

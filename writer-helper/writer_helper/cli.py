@@ -13,21 +13,22 @@ from cardshop import logs
 from cardshop.contract.errors import CardshopError
 from cardshop.settings import variable
 from cardshop.writer_host import DEFAULT_FILE
-from writer_helper.commands import checks, configure, enrol, name, slots, writers
+from writer_helper.commands import checks, configure, enrol, name, screens, slots, writers
 from writer_helper.commands.desk import Desk
 from writer_helper.configuration import Configuration
 
 DESCRIPTION = "Sets up and runs the card writers of this host."
 EPILOG = (
+    "Without a command, the screens open that walk through all of it. "
     "The configuration is read from --configuration, or the file that CARDSHOP_CONFIGURATION names, or "
     f"{DEFAULT_FILE}. Each command has a --help of its own. Exit status: 0 when all is well."
 )
-COMMANDS = (slots, configure, name, enrol, checks, writers)
+COMMANDS = (screens, slots, configure, name, enrol, checks, writers)
 
 
 def run(words: Sequence[str]) -> int:
     """Does what the words say. Returns the exit status."""
-    arguments = _parser().parse_args(words)
+    arguments = _parser().parse_args(words or ["screens"])
     logs.set_up("writer-helper", "WARNING")
     desk = Desk(Configuration(arguments.configuration), Console(), as_json=arguments.json)
     try:

@@ -44,7 +44,7 @@ class Configuration:
         """What it says. Raises NotFound, InvalidInput."""
         return writer_host.load(self.path)
 
-    def create(self, values: dict[str, Any]) -> WriterHost:
+    def create(self, values: Mapping[str, Any]) -> WriterHost:
         """Makes the file from the documented template; ``values`` by the fields' full names.
 
         Raises:
@@ -63,9 +63,14 @@ class Configuration:
                 _set(document, name, value)
             return self._replace(document)
 
-    def set(self, name: str, value: Any) -> WriterHost:
-        """Sets one field by its full name, such as ``broker.port``. Raises InvalidInput, NotFound."""
-        return self.change(lambda document: _set(document, name, value))
+    def set(self, values: Mapping[str, Any]) -> WriterHost:
+        """Sets fields by their full names, such as ``broker.port``. Raises InvalidInput, NotFound."""
+
+        def edit(document: TOMLDocument) -> None:
+            for name, value in values.items():
+                _set(document, name, value)
+
+        return self.change(edit)
 
     def put_slot(self, name: str, path: Path) -> WriterHost:
         """Adds a slot, or gives the one of that name another place; its account stays."""

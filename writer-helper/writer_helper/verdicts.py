@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from rich.text import Text
+
 
 class Mark(StrEnum):
     """How it is."""
@@ -59,3 +61,10 @@ def bad(subject: str, sentence: str, hint: str) -> Verdict:
 def unknown(subject: str, sentence: str) -> Verdict:
     """It can't be told here."""
     return Verdict(subject, Mark.UNKNOWN, sentence)
+
+
+def line(verdict: Verdict) -> Text:
+    """A verdict as both the commands and the screens show it."""
+    hint = f"\n    {verdict.hint}" if verdict.hint else ""
+    sign = (f"{SIGNS[verdict.mark]} ", COLOURS[verdict.mark])
+    return Text.assemble(sign, (f"{verdict.subject}: ", "bold"), verdict.sentence, hint)

@@ -6,12 +6,10 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from writer_helper.commands.desk import Desk
 from writer_helper.doctor import examine as examine_host
 from writer_helper.network import examine as examine_network
-from writer_helper.verdicts import COLOURS, SIGNS, Mark, Verdict
+from writer_helper.verdicts import Mark, Verdict, line
 
 if TYPE_CHECKING:
     from writer_helper.commands.desk import Subparsers
@@ -50,15 +48,7 @@ def _report(desk: Desk, verdicts: Iterator[Verdict]) -> int:
     for verdict in verdicts:
         seen.append(verdict)
         if not desk.as_json:
-            desk.console.print(_line(verdict), soft_wrap=True)
+            desk.console.print(line(verdict), soft_wrap=True)
     if desk.as_json:
         desk.answer([verdict.facts() for verdict in seen])
     return 1 if any(verdict.mark is Mark.BAD for verdict in seen) else 0
-
-
-def _line(verdict: Verdict) -> Text:
-    line = Text(f"{SIGNS[verdict.mark]} ", style=COLOURS[verdict.mark])
-    line.append(f"{verdict.subject}: ", style="bold").append(verdict.sentence, style="default")
-    if verdict.hint:
-        line.append(f"\n    {verdict.hint}", style="default")
-    return line

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cardshop.contract.errors import InvalidInput
-from cardshop.writer_host import DEFAULT_BROKER_PORT, Run, WriterHost
+from cardshop.writer_host import Run, WriterHost
+from writer_helper.addresses import broker_address
 from writer_helper.commands.desk import Desk
 from writer_helper.configuration import value_typed
 
@@ -71,12 +72,12 @@ def add(commands: Subparsers, shared: argparse.ArgumentParser) -> None:
 
 
 def _new(desk: Desk, arguments: argparse.Namespace) -> None:
-    host, port = _address(arguments.broker)
+    broker = broker_address(arguments.broker)
     values: dict[str, Any] = {
         "scheduler.url": arguments.scheduler,
         "scheduler.ca_file": str(arguments.ca_file.absolute()),
-        "broker.host": host,
-        "broker.port": port,
+        "broker.host": broker.host,
+        "broker.port": broker.port,
     }
     if arguments.runs:
         values["writers.run"] = arguments.runs
@@ -111,7 +112,7 @@ def _check(desk: Desk, _arguments: argparse.Namespace) -> None:
 
 
 def _set(desk: Desk, arguments: argparse.Namespace) -> None:
-    desk.configuration.set(arguments.field, value_typed(arguments.value))
+    desk.configuration.set({arguments.field: value_typed(arguments.value)})
     desk.say(f"{arguments.field} is {arguments.value}.", field=arguments.field, value=arguments.value)
 
 
@@ -144,15 +145,6 @@ def _password(username: str) -> str:
     if not password:
         raise InvalidInput("No password was given.", field="password")
     return password
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon:
-        return text, DEFAULT_BROKER_PORT
-    if not port.isdigit():
-        raise InvalidInput(f"The broker's port {port} is no number.", field="broker.port")
-    return host, int(port)
 
 
 def _facts(host: WriterHost) -> dict[str, Any]:

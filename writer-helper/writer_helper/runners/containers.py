@@ -105,7 +105,7 @@ class Containers:
     def update(self) -> list[str]:
         """As :meth:`Runner.update`: fetches the image, where a registry has it."""
         with _told():
-            if "/" in self.host.image:
+            if _has_registry(self.host.image):
                 self._docker.images.pull(self.host.image)
             newest = self._docker.images.get(self.host.image).id
             old = [container.labels[SLOT_LABEL] for container in self._ours() if container.image.id != newest]
@@ -170,6 +170,12 @@ class Containers:
 
 STAYED_UP_SECONDS = 3
 """A writer that lives this long has read its settings."""
+
+
+def _has_registry(image: str) -> bool:
+    """Whether an image's name begins with a registry's host; others are what was built on this host."""
+    first, slash, _rest = image.partition("/")
+    return bool(slash) and bool(set(first) & set(".:"))
 
 
 def _moment(text: str) -> datetime:
