@@ -65,7 +65,7 @@ from tests.mirror import Mirror, serve_mirror
 from tests.real_services import RealMongod, RealRabbit
 
 RESULTS = Path("var/bench/dispatch.json").absolute()
-CREATORS = 200
+CREATORS = 60
 """Accounts that count as online: as many tasks, and one, may be in hand."""
 
 CALLERS = 32
@@ -242,9 +242,9 @@ class Bench:
         """Gives back the places of the tasks that were received, and keeps the creators heard of."""
         ended = 0
         for turn in itertools.count():
-            if stopped.wait(0.25):
+            if stopped.wait(0.1):
                 return
-            if turn % 80 == 0:
+            if turn % 200 == 0:
                 self._be_heard()
             fresh = list(itertools.islice(self._received, ended, None))
             ended += len(fresh)

@@ -50,9 +50,7 @@ def dispatch(store: Store) -> int:
 
 def taking_work(store: Store, role: Role, session: Any = None) -> list[str]:
     """User names of the workers of a role that take work now."""
-    accounts = {user.username for user in store.users.every() if user.role is role and not user.disabled}
-    online = {worker.username for worker in store.workers.every(session) if worker.state == "online"}
-    return sorted(accounts & online)
+    return sorted(store.users.enabled_names(role) & store.workers.online_names(session))
 
 
 def _rounds(store: Store) -> int:

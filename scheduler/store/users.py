@@ -84,6 +84,11 @@ class Users:
         """Every account, by name."""
         return [_user(document) for document in self._users.find().sort("_id", ASCENDING)]
 
+    def enabled_names(self, role: Role) -> set[str]:
+        """Names of the accounts of a role that aren't disabled."""
+        found = self._users.find({"role": role.value, "disabled": False}, {"_id": 1})
+        return {document["_id"] for document in found}
+
     def with_role(self, role: Role) -> list[User]:
         """Every account of a role, by name."""
         return [_user(document) for document in self._users.find({"role": role.value}).sort("_id", ASCENDING)]

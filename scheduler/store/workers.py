@@ -105,6 +105,13 @@ class Workers:
         """All workers by name."""
         return [_worker(document) for document in self._workers.find(session=session).sort("_id", 1)]
 
+    def online_names(self, session: Session = None) -> set[str]:
+        """Names of the workers that are online."""
+        return {
+            document["_id"]
+            for document in self._workers.find({"state": "online"}, {"_id": 1}, session=session)
+        }
+
     def _told(self, seen: SlotSeen) -> Callable[[Slot | None], Slot | None]:
         now = self._clock()
         return lambda before: slot_told(before, seen.slot, seen.card, at=seen.at, who=seen.username, now=now)
