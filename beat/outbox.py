@@ -164,7 +164,18 @@ class OutboxPublisher(threading.Thread):
             )
             pipeline.confirmed.add(line.id)
             return
+        if line.kind is LineKind.CONSUMING:
+            self._tell_creator(connection, line.name)
+            pipeline.confirmed.add(line.id)
+            return
         pipeline.publish(line.id, lambda producer: self._publish(producer, line))
+
+    def _tell_creator(self, connection: Connection, creator: str) -> None:
+        nodes = [worker.hostname for worker in self._store.workers.every() if worker.username == creator]
+        tell = self._app.control.add_consumer
+        if creator in self._store.drains.now():
+            tell = self._app.control.cancel_consumer
+        tell(names.CREATE_QUEUE, destination=nodes, connection=connection)
 
     def _publish(self, producer: Producer, line: OutboxLine) -> None:
         self._app.send_task(

@@ -79,6 +79,14 @@ class SchedulerClient:
         """``low``, ``normal``, ``high`` or ``urgent``; the order. Safe twice. Raises as :meth:`get`."""
         return self.post(f"/v1/orders/{order_id}/priority", {"priority": priority, "why": why})
 
+    def drain_worker(self, username: str, why: str = "") -> Any:
+        """The worker ends what it has and gets nothing new. Safe to ask twice. Raises as :meth:`get`."""
+        return self.post(f"/v1/workers/{username}/drain", {"why": why})
+
+    def resume_worker(self, username: str, why: str = "") -> Any:
+        """Ends :meth:`drain_worker`. Safe to ask twice. Raises as :meth:`get`."""
+        return self.post(f"/v1/workers/{username}/resume", {"why": why})
+
     def _call(
         self,
         method: str,

@@ -233,6 +233,9 @@ GOOD: dict[tuple[str, str], Callable[[World], Call]] = {
     ("post", "/v1/orders/{order_id}/shipment"): lambda world: Call(
         {"order_id": world.written()}, {"tracking": "RB 123"}
     ),
+    ("post", "/v1/orders/{order_id}/requeue"): lambda world: Call(
+        {"order_id": world.failed()}, {"why": "The writer hangs."}
+    ),
     ("post", "/v1/orders/{order_id}/hold"): lambda world: Call(
         {"order_id": world.image_task().order_id}, {"why": "The school asked."}
     ),
@@ -252,6 +255,9 @@ GOOD: dict[tuple[str, str], Callable[[World], Call]] = {
         {"task_id": world.image_task().id}, {"attempt": 1}
     ),
     ("get", "/v1/workers"): _nothing,
+    ("post", "/v1/workers/{username}/drain"): lambda _: Call({"username": "writer"}, {"why": "dust"}),
+    ("post", "/v1/workers/{username}/resume"): lambda _: Call({"username": "writer"}, {"why": "clean"}),
+    ("get", "/v1/workers/{username}/drains"): lambda _: Call({"username": "writer"}),
     ("get", "/v1/monitors"): _nothing,
     ("get", "/v1/enrolments"): lambda _: Call(query=PAGE),
     ("post", "/v1/enrolments"): lambda _: Call(body={"host": _name(), "writers": 2}),

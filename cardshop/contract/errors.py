@@ -94,6 +94,12 @@ class TaskCanceled(CardshopError):
     code, status = "task-canceled", 409
 
 
+class WorkerDrained(CardshopError):
+    """The worker is drained for maintenance: another one is to do it."""
+
+    code, status, retryable = "worker-drained", 409, True
+
+
 class MessageRejected(CardshopError):
     """A message that can't be understood or must not be believed; it goes to the dead letters."""
 

@@ -11,7 +11,14 @@ import structlog
 from celery.exceptions import Reject
 from kombu import Connection
 
-from cardshop.contract.errors import CardshopError, MessageRejected, NotAllowed, NotFound, TaskCanceled
+from cardshop.contract.errors import (
+    CardshopError,
+    MessageRejected,
+    NotAllowed,
+    NotFound,
+    TaskCanceled,
+    WorkerDrained,
+)
 from cardshop.contract.events import Failure, Outcome
 from cardshop.contract.tasks import Claim, CreateTask, WriteTask
 from cardshop.scheduler_client import SchedulerClient
@@ -27,6 +34,9 @@ LONGEST_PAUSE_SECONDS = 15.0
 
 REVOKED_SECONDS = 5.0
 """Wait for the confirm that a canceled task was ended; without it the scheduler's time limit says so."""
+
+DRAINED_SECONDS = 1.0
+"""Pause before a drained worker gives a message back: the word to take no more is on its way to it."""
 
 log = structlog.get_logger(__name__)
 
@@ -112,6 +122,10 @@ class Child:
                 return Claim.from_wire(answer)
             except TaskCanceled:
                 raise
+            except WorkerDrained as error:
+                log.info("left to another", why=error.sentence)
+                never.wait(DRAINED_SECONDS)
+                raise Reject(error.sentence, requeue=True) from None
             except (NotFound, NotAllowed) as error:
                 raise Reject(error.sentence, requeue=False) from None
             except CardshopError as error:

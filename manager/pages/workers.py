@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, render_template
+from flask import Blueprint, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
 
 from manager.visitor import api
 
@@ -22,6 +23,14 @@ def listing_live() -> dict[str, Any]:
     """The page's live part, for the script."""
     html = render_template("parts/workers.html", workers=api().get_all("workers"))
     return {"html": html, "final": False, "title": ""}
+
+
+@pages.post("/workers/<username>/<any(drain, resume):intent>")
+def ask(username: str, intent: str) -> Response:
+    """Asks for a worker to take no new work, or to take it again."""
+    why = request.form.get("why", "").strip()
+    api().post("workers", username, intent, body={"why": why} if why else {})
+    return redirect(url_for("workers.listing"), 303)
 
 
 @pages.get("/images")

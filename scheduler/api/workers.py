@@ -6,6 +6,8 @@ from scheduler.api.operations import Resource, operation
 from scheduler.api.schemas import Listed, Moment, Told
 from scheduler.domain.rights import Right
 from scheduler.domain.states import SlotState
+from scheduler.domain.tasks import TaskKind
+from scheduler.store import drains as records
 
 
 class Card(Told):
@@ -24,6 +26,29 @@ class Slot(Told):
     at: Moment
 
 
+class Drain(Told):
+    """A time in which a worker took no new work."""
+
+    who: str
+    at: Moment
+    why: str
+    ended_by: str
+    ended_at: Moment | None  # None: it still takes none
+    ended_why: str
+
+    @classmethod
+    def of(cls, drain: records.Drain) -> Drain:
+        """The time as told."""
+        return cls(
+            who=drain.who,
+            at=drain.at,
+            why=drain.why,
+            ended_by=drain.ended_by,
+            ended_at=drain.ended_at,
+            ended_why=drain.ended_why,
+        )
+
+
 class Worker(Told):
     """A worker that was heard of."""
 
@@ -33,6 +58,8 @@ class Worker(Told):
     state: str  # "online", "offline" (said so) or "silent"
     last_seen: Moment
     slots: list[Slot]
+    drain: Drain | None  # it takes no new work
+    tasks: int  # that it has in hand
 
 
 class WorkerList(Resource):
@@ -41,6 +68,9 @@ class WorkerList(Resource):
     @operation("List the workers", Right.READ_WORKERS, answer=Listed[Worker])
     def get(self) -> Listed[Worker]:
         """Every worker, by name."""
+        store = self.services.store
+        drains = {name: Drain.of(drain) for name, drain in store.drains.now().items()}
+        tasks = store.queue.by_worker(TaskKind.CREATE) | store.queue.by_worker(TaskKind.WRITE)
         workers = [
             Worker(
                 username=worker.username,
@@ -48,6 +78,8 @@ class WorkerList(Resource):
                 hostname=worker.hostname,
                 state=worker.state,
                 last_seen=worker.last_seen,
+                drain=drains.get(worker.username),
+                tasks=tasks.get(worker.username, 0),
                 slots=[
                     Slot(
                         slot=slot.slot,
@@ -58,6 +90,6 @@ class WorkerList(Resource):
                     for slot in worker.slots
                 ],
             )
-            for worker in self.services.store.workers.every()
+            for worker in store.workers.every()
         ]
         return Listed[Worker](items=workers, total=len(workers))

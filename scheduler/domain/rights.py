@@ -56,6 +56,7 @@ class Right(StrEnum):
     SEARCH_TASK_LOGS = "search-task-logs"
     CLAIM_TASKS = "claim-tasks"
     READ_WORKERS = "read-workers"
+    DRAIN_WORKERS = "drain-workers"
     ENROL_WRITERS = "enrol-writers"
     READ_ALARMS = "read-alarms"
     READ_IMAGES = "read-images"
@@ -96,6 +97,7 @@ GRANTS: dict[Role, frozenset[Right]] = {
         Right.HOLD_ORDERS,
         Right.PRIORITIZE_ORDERS,
         Right.READ_WORKERS,
+        Right.DRAIN_WORKERS,
         Right.READ_ALARMS,
         Right.READ_IMAGES,
         Right.READ_MAILS,
@@ -111,6 +113,7 @@ GRANTS: dict[Role, frozenset[Right]] = {
             Right.READ_TASKS,
             Right.SEARCH_TASK_LOGS,
             Right.READ_WORKERS,
+            Right.DRAIN_WORKERS,
             Right.ENROL_WRITERS,
             Right.READ_ALARMS,
         }

@@ -49,8 +49,9 @@ def dispatch(store: Store) -> int:
 
 
 def taking_work(store: Store, role: Role, session: Any = None) -> list[str]:
-    """User names of the workers of a role that take work now."""
-    return sorted(store.users.enabled_names(role) & store.workers.online_names(session))
+    """User names of the workers of a role that take work now: online, and not drained."""
+    drained = store.drains.now(session).keys()
+    return sorted((store.users.enabled_names(role) & store.workers.online_names(session)) - drained)
 
 
 def _rounds(store: Store) -> int:

@@ -26,6 +26,7 @@ from scheduler.domain.tasks import Distrusted, Ignored, Overtaken, Task, TaskKin
 from scheduler.shop import notices
 from scheduler.shop.dispatching import dispatch
 from scheduler.shop.following import follow
+from scheduler.shop.maintenance import consuming_line
 from scheduler.shop.tasks import WORKER_ROLES
 from scheduler.store.store import Store
 from scheduler.store.task_logs import LogEntry
@@ -105,17 +106,28 @@ class _Batch:
     def _fold_workers(self, places: Iterable[int]) -> None:
         seen: dict[str, WorkerSeen] = {}
         slots: list[SlotSeen] = []
+        came: set[str] = set()
         for place in places:
             event, sender = self._batch[place].event, self._batch[place].sender
             if event.type in _ONLINE_AFTER:
                 role, online = self._roles[sender], _ONLINE_AFTER[event.type]
                 seen[sender] = WorkerSeen(sender, role, event.hostname, online)
-                self._hands_free |= event.type is EventType.WORKER_ONLINE
+                if event.type is EventType.WORKER_ONLINE:
+                    came.add(sender)
             elif isinstance(event.body, SlotChanged):
                 card = wire.to_wire(event.body.card)
                 slots.append(SlotSeen(sender, event.body.slot, card, _said_at(event)))
         self._store.workers.seen_all(seen.values())
+        self._tell_drained_creators(came)
         self._store.workers.slots_changed(slots)
+
+    def _tell_drained_creators(self, came: set[str]) -> None:
+        """A process that is new takes tasks until it is told not to."""
+        self._hands_free |= bool(came)
+        creators = {name for name in came if self._roles[name] is Role.CREATOR}
+        if creators:
+            drained = sorted(creators & self._store.drains.now().keys())
+            self._store.outbox.add([consuming_line(creator) for creator in drained])
 
     def _fold_tasks(self, by_task: Mapping[str, Sequence[int]]) -> None:
         """Folds until nobody else's change was in the way."""

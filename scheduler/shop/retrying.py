@@ -66,6 +66,14 @@ def requeue(store: Store, order_id: str, *, who: str, why: str = "") -> Order:
     return _try_again(store, order_id, decide, who=who, otherwise="Nothing of this order is left to do.")
 
 
+def tell_to_stop(store: Store, task: Task, session: Any) -> None:
+    """Asks the worker of an attempt that was taken from it to end it; ``task`` is as it was before."""
+    for worker in store.workers.every(session):
+        if worker.username == task.worker:
+            line = OutboxLine(LineKind.STOP, task.id, node=worker.hostname, attempt=task.attempt)
+            store.outbox.add([line], session)
+
+
 def _brought_forward(task: Task, now: datetime) -> Task | Ignored:
     if task.ready_at is None or task.ready_at <= now:
         return Ignored("it waits for its turn")
@@ -83,7 +91,7 @@ def _try_again(store: Store, order_id: str, decide: Decide, *, who: str, otherwi
             at_it = before.attempt > 1 and not before.final
             on_its_way |= at_it or not isinstance(after, Refused)
             if isinstance(after, Task) and before.claim and not before.final:
-                _tell_to_stop(store, before, session)
+                tell_to_stop(store, before, session)
         if not on_its_way:
             raise Conflict(otherwise)
         return follow(store, order_id, session, who=who, why="tried again")
@@ -91,10 +99,3 @@ def _try_again(store: Store, order_id: str, decide: Decide, *, who: str, otherwi
     order = store.transaction(work)
     dispatch(store)
     return order
-
-
-def _tell_to_stop(store: Store, task: Task, session: Any) -> None:
-    for worker in store.workers.every(session):
-        if worker.username == task.worker:
-            line = OutboxLine(LineKind.STOP, task.id, node=worker.hostname, attempt=task.attempt)
-            store.outbox.add([line], session)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from cardshop.contract.errors import NotAllowed, NotFound, TaskCanceled, Unavailable
+from cardshop.contract.errors import NotAllowed, NotFound, TaskCanceled, Unavailable, WorkerDrained
 from scheduler.domain.orders import Order
 from scheduler.domain.rights import Role
 from scheduler.domain.states import Refused, TaskEvent, TaskState
@@ -38,10 +38,14 @@ def claim(store: Store, task_id: str, attempt: int, *, worker: str, role: Role) 
         NotFound, NotAllowed: there is no such task for this worker.
         TaskCanceled: it is canceled, done, or has a newer attempt: the message is of no use any more.
         Unavailable: another worker told of it a moment ago; ask again later.
+        WorkerDrained: it is to begin nothing new.
     """
+    drained = worker in store.drains.now()
 
     def decide(task: Task) -> Task | Refused:
         _check_claim(task, attempt, worker=worker, role=role, now=store.clock())
+        if drained and task.worker != worker:
+            raise WorkerDrained(f"{worker} is drained.", hint="It is resumed on the workers' page.")
         # Its own worker asks anew, so it works on it no more: that is the stop that was asked for.
         stopped = task.state is TaskState.STOPPING and task.worker == worker
         event = TaskEvent.STOPPED if stopped else TaskEvent.CLAIM

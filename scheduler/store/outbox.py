@@ -46,6 +46,7 @@ class LineKind(StrEnum):
     TASK = "task"  # publish a task's message to its queue
     REVOKE = "revoke"  # tell the workers to stop a task
     STOP = "stop"  # tell one worker to stop an attempt that it has no more
+    CONSUMING = "consuming"  # tell a creator (its name) to take tasks, or to take none
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class OutboxLine:
     kind: LineKind
     task_id: str
     queue: str = ""  # of a task's message
-    name: str = ""  # Celery's name of the task
+    name: str = ""  # Celery's name of the task; of a creator, its user name
     message: Mapping[str, Any] | None = None  # the contract's wire form
     node: str = ""  # Celery's name of the worker that is to stop
     attempt: int = 0  # that it is to stop

@@ -55,10 +55,15 @@ class Rounds:
         count = int(asked["count"]) if asked else 0
         free = {"$or": [{"holder": None}, {"held_until": {"$lte": now}}]}
         taken = self._quickly.find_one_and_update(
-            {"_id": _ROUND, "served": {"$lt": count}, **free},
+            # Not "less than": after a crash of the database fewer requests may be known than were served.
+            {"_id": _ROUND, "served": {"$ne": count}, **free},
             {"$set": {"holder": holder, "held_until": now + ROUND}},
         )
         return None if taken is None else count
+
+    def exclude(self, session: Session) -> None:
+        """Makes a change of who takes work and a round happen one after the other, not both at once."""
+        self._rounds.update_one({"_id": _ROUND}, {"$inc": {"excluded": 1}}, session=session)
 
     def serve(self, holder: str, asked: int, session: Session) -> bool:
         """Ends the round as a part of its transaction; False when another process took its place."""

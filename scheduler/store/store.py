@@ -15,6 +15,7 @@ from scheduler.store.bases import Bases
 from scheduler.store.catalogue import CatalogueStore
 from scheduler.store.database import Clock, Database, Document, in_transaction, utc_now
 from scheduler.store.dead_letters import DeadLetters
+from scheduler.store.drains import Drains
 from scheduler.store.enrolments import Enrolments
 from scheduler.store.health import Health
 from scheduler.store.images import Images
@@ -50,6 +51,7 @@ COLLECTIONS = (
     "counters",
     "images",
     "alarms",
+    "drains",
     "turns",
     "enrolments",
     "users",
@@ -74,6 +76,7 @@ class Store:
         self.catalogue = CatalogueStore(database, clock)
         self.dead_letters = DeadLetters(database, clock)
         self.enrolments = Enrolments(database, clock)
+        self.drains = Drains(database, clock)
         self.health = Health(database, clock)
         self.images = Images(database, clock)
         self.keys = Keys(database, clock)
@@ -104,6 +107,7 @@ class Store:
             self.alarms,
             self.catalogue,
             self.dead_letters,
+            self.drains,
             self.enrolments,
             self.keys,
             self.mails,

@@ -58,6 +58,11 @@ class Tasks:
             tasks.setdefault(document["order_id"], []).append(_task(document))
         return tasks
 
+    def of_worker(self, worker: str, states: Iterable[TaskState], session: Session = None) -> list[Task]:
+        """The worker's tasks that are in one of ``states``."""
+        query = {"worker": worker, "state": {"$in": [state.value for state in states]}}
+        return [_task(document) for document in self._tasks.find(query, session=session)]
+
     def in_states(self, states: Iterable[TaskState], *, kind: TaskKind | None = None) -> list[Task]:
         """Tasks in one of ``states``, oldest first."""
         query: Document = {"state": {"$in": [state.value for state in states]}}
