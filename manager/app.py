@@ -23,6 +23,7 @@ from manager.pages import (
     mails,
     orders,
     recipes,
+    schedules,
     session,
     slips,
     workers,
@@ -43,6 +44,7 @@ PAGE_GROUPS = (
     logs.pages,
     mails.pages,
     slips.pages,
+    schedules.pages,
     admin.pages,
 )
 
