@@ -101,6 +101,7 @@ class Demo:
             order_id = ordering.place(operator, recipe_id, cards=len(SLOTS))
             page = f"{self.stack.services.manager_url}/orders/{order_id}"
             self._console.print(f"Order placed. Watch it here, or at {page}", highlight=False)
+            _say_login(self.stack, self._console)
             return ordering.watch(operator, order_id, console=self._console, timeout=ORDER_SECONDS)
 
     def _insert_blank_card(self, slot: str) -> None:
@@ -156,9 +157,14 @@ def _say_farewell(demo: Demo, console: Console, *, good: bool) -> None:
     else:
         console.print("[bold red]Something is wrong with the cards: see above.")
     console.print(f"\nThe stack goes on running. The web pages: {services.manager_url}", highlight=False)
-    console.print("Log in as [bold]operator[/]; the password:", end=" ")
-    console.print(services.password_file("operator").read_text().strip(), highlight=False, markup=False)
+    _say_login(demo.stack, console)
     console.print("Stop it with: make down")
+
+
+def _say_login(stack: Stack, console: Console) -> None:
+    password = stack.services.password_file("operator").read_text().strip()
+    console.print("Log in as [bold]operator[/]; the password:", end=" ")
+    console.print(password, highlight=False, markup=False)
 
 
 if __name__ == "__main__":
