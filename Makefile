@@ -21,6 +21,8 @@ NOT_OURS := /^\# WARNING: pip install/,/^cardshop @/d
 
 SEED := 1
 ORDERS := 200
+# Processes that test at once: most tests wait for others most of the time.
+TESTERS := 2
 
 PACKAGES_STAMP := $(VENV)/packages.stamp
 STAMP := $(VENV)/setup.stamp
@@ -67,7 +69,7 @@ check: $(STAMP) ## Check the code: ruff, mypy, import contracts, size of modules
 	     END { exit bad }'
 
 test: $(STAMP) check ## Check the code, then run all tests with the real services
-	@$(PYTHON) -m pytest --ignore tests/containers
+	@$(PYTHON) -m pytest --numprocesses $(TESTERS) --dist loadfile --ignore tests/containers
 
 chaos: $(STAMP) ## Kill all parts again and again while orders are worked at (SEED=1 ORDERS=200; root)
 	@$(PYTHON) -m tests.chaos --seed $(SEED) --orders $(ORDERS)
