@@ -27,8 +27,8 @@ class Rounds:
 
     def __init__(self, database: Database[Document], clock: Clock) -> None:
         self._rounds: Collection[Document] = database["rounds"]
-        # Each order asks, and would wait for the disk twice. What a crash of the database undoes here is
-        # asked again by beat; a round is served by its transaction.
+        # Each order asks, and would wait for the disk. What a crash of the database undoes here is asked
+        # again by beat.
         self._quickly = self._rounds.with_options(
             write_concern=WriteConcern(1), read_concern=ReadConcern("local")
         )
@@ -54,7 +54,8 @@ class Rounds:
         asked = self._quickly.find_one({"_id": _ASKED})
         count = int(asked["count"]) if asked else 0
         free = {"$or": [{"holder": None}, {"held_until": {"$lte": now}}]}
-        taken = self._quickly.find_one_and_update(
+        # With a majority: the round's transaction reads what is durable, and must see who holds the round.
+        taken = self._rounds.find_one_and_update(
             # Not "less than": after a crash of the database fewer requests may be known than were served.
             {"_id": _ROUND, "served": {"$ne": count}, **free},
             {"$set": {"holder": holder, "held_until": now + ROUND}},
