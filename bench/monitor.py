@@ -21,8 +21,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +103,13 @@ class Bench:
             flower.send_signal(signal.SIGCONT)
             _until(lambda: _flower_count() >= told, pause=1.0)
             theirs = events / (time.monotonic() - began)
-        with self._monitors():
+            _say_cpu("Flower", [flower], events)
+        with self._monitors() as monitors:
             say("the monitor reads the backlog")
             began = time.monotonic()
             _until(lambda: self._folded() >= events, pause=0.2)
             ours = events / (time.monotonic() - began)
+            _say_cpu("the monitor", monitors, events)
             self._check(backlog)
             lags = self._live()
         letters = self._store.dead_letters.waiting()
@@ -212,14 +214,12 @@ class Bench:
             yield process
 
     @contextmanager
-    def _monitors(self) -> Iterator[None]:
-        if not self._given.monitors:
-            yield
-            return
-        self._given.monitors -= 1
-        name = f"monitor-{self._given.monitors}"
-        with self._running(name, "monitor", "-m", "monitor"), self._monitors():
-            yield
+    def _monitors(self) -> Iterator[list[subprocess.Popen[bytes]]]:
+        with ExitStack() as running:
+            yield [
+                running.enter_context(self._running(f"monitor-{number}", "monitor", "-m", "monitor"))
+                for number in range(1, self._given.monitors + 1)
+            ]
 
     @contextmanager
     def _running(self, name: str, username: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
@@ -268,6 +268,16 @@ def _until(holds: Callable[[], bool], *, pause: float) -> None:
         if time.monotonic() > end:
             raise SystemExit(f"The backlog was not read within {LONGEST_SECONDS:.0f} s.")
         time.sleep(pause)
+
+
+def _say_cpu(who: str, processes: Sequence[subprocess.Popen[bytes]], events: int) -> None:
+    """What it cost in CPU, which other work on the machine doesn't change much."""
+    ticks = 0
+    for process in processes:
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])  # user and system, as in proc(5)
+    seconds = ticks / os.sysconf("SC_CLK_TCK")
+    say(f"{who}: {seconds:.1f} s of CPU, {seconds / events * 1e6:.0f} µs an event")
 
 
 def _flower_answers() -> bool:

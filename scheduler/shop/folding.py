@@ -184,7 +184,7 @@ class _Batch:
 
     def _folded(self, task: Task, places: Sequence[int]) -> Task:
         """The task after its events; what must not be believed is refused on the way."""
-        for place in places:
+        for place in self._without_old_progress(places):
             told = self._batch[place]
             self._refused.pop(place, None)  # of an earlier look at the task
             if self._roles[told.sender] is not WORKER_ROLES[task.kind]:
@@ -199,6 +199,22 @@ class _Batch:
             elif not isinstance(after, Ignored):
                 task = tried_again(after, self._now)
         return task
+
+    def _without_old_progress(self, places: Sequence[int]) -> list[int]:
+        """Leaves out each progress that the next one of the same claim overtakes: that one says it all."""
+        needed: list[int] = []
+        at: int | None = None  # where the newest progress stands in it, while only lines of log came after it
+        for place in places:
+            told = self._batch[place]
+            if told.event.type is EventType.TASK_PROGRESS:
+                if at is not None and _overtakes(told, self._batch[needed[at]]):
+                    needed[at] = place
+                    continue
+                at = len(needed)
+            elif told.event.type is not EventType.TASK_LOG:
+                at = None
+            needed.append(place)
+        return needed
 
     def _lines(self, task: Task, places: Sequence[int]) -> dict[int, LogEntry]:
         """What is told for the task's log, by those that have the task or had it in an earlier attempt."""
@@ -215,6 +231,11 @@ class _Batch:
 
     def _refuse(self, place: int, sentence: str, field: str) -> None:
         self._refused[place] = MessageRejected(sentence, field=field)
+
+
+def _overtakes(later: Told, earlier: Told) -> bool:
+    of_one_claim = later.sender == earlier.sender and later.event.ordinal[:2] == earlier.event.ordinal[:2]
+    return of_one_claim and later.event.seq > earlier.event.seq
 
 
 def _has_new_image(before: Task, after: Task) -> bool:

@@ -48,6 +48,17 @@ def whole_work(task: Task, steps: int) -> list[Event]:
     return events
 
 
+WORKING = Progress("fetch", 1, 30, "bytes")
+
+
+def progress_of(task: Task) -> object:
+    return task.progress and {name: value for name, value in task.progress.items() if name != "at"}
+
+
+def lines_of(store: Store, task: Task) -> list[list[str]]:
+    return [part.lines for part in store.task_logs.of_task(task.id)]
+
+
 def by_creator(events: list[Event], sender: str = "creator-1") -> list[Told]:
     return [Told(event, sender) for event in events]
 
@@ -110,6 +121,30 @@ def test_monitors_that_fold_pieces_of_the_same_tasks_at_once_end_as_one_would(
         assert len(store.task_logs.of_task(image.id)) == 3
         cards = store.tasks.of_order(image.order_id)[1:]
         assert [card.state for card in cards] == [TaskState.QUEUED, TaskState.QUEUED]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_batch_ends_as_its_events_would_one_by_one(store: Store, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - an order, not a secret
+    together, alone = a_claimed_image(store), a_claimed_image(store)
+    places = [place for place in range(len(whole_work(together, 30))) if chance.random() < 0.7]
+    chance.shuffle(places)
+    places += places[:5]
+
+    def events(task: Task) -> list[Told]:
+        whole = whole_work(task, 30)
+        forged = told(task, EventType.TASK_PROGRESS, seq=99, hostname="creator-2@desk", body=WORKING)
+        told_of = [Told(whole[place], "creator-1") for place in places]
+        return [*told_of[:10], Told(forged, "creator-2"), *told_of[10:]]
+
+    refused = fold_events(store, events(together))
+    refused_alone = [fold_events(store, [event]) for event in events(alone)]
+
+    assert list(refused) == [place for place, each in enumerate(refused_alone) if each] == [10]
+    one, other = store.tasks.get(together.id), store.tasks.get(alone.id)
+    assert (one.state, one.folded, progress_of(one)) == (other.state, other.folded, progress_of(other))
+    assert [change.to_state for change in one.history] == [change.to_state for change in other.history]
+    assert lines_of(store, one) == lines_of(store, other)
 
 
 def test_in_a_batch_only_what_must_not_be_believed_is_refused(store: Store) -> None:
