@@ -9,7 +9,7 @@ from datetime import datetime
 from scheduler.catalogue.web import Web
 from scheduler.domain.schedules import JobKind, Schedule, Timing, Work
 from scheduler.seal import Seal
-from scheduler.shop import catalogue, standing_orders, upkeep
+from scheduler.shop import catalogue, retention, standing_orders, upkeep
 from scheduler.shop.dispatching import dispatch
 from scheduler.shop.schedules import ScheduleDraft, built_in
 from scheduler.shop.signing import Signing
@@ -43,6 +43,8 @@ def default_schedules(now: datetime) -> list[Schedule]:
             ScheduleDraft(
                 "close stale orders", Work(JobKind.CLOSE_STALE_ORDERS, days=180), Timing(crontab=night)
             ),
+            ScheduleDraft("end downloads", Work(JobKind.EXPIRE_LINKS, days=30), Timing(crontab=night)),
+            ScheduleDraft("delete images", Work(JobKind.DELETE_IMAGES, days=90), Timing(crontab=night)),
             ScheduleDraft("clean logs", Work(JobKind.CLEAN_LOGS, days=60), Timing(crontab=night)),
             ScheduleDraft("sign with a new key", Work(JobKind.ROTATE_KEYS), Timing(crontab="40 3 1 * *")),
         )
@@ -55,6 +57,12 @@ def jobs(tools: Tools) -> Mapping[JobKind, Job]:
     return {
         JobKind.ORDER_RECIPE: lambda schedule: _order_recipe(tools, schedule),
         JobKind.REFRESH_CATALOGUES: lambda schedule: _refresh(tools, schedule.work.catalogue),
+        JobKind.EXPIRE_LINKS: lambda schedule: (
+            f"Ended {retention.expire_links(store, schedule.work.days)} downloads."
+        ),
+        JobKind.DELETE_IMAGES: lambda schedule: (
+            f"Gave up {retention.delete_images(store, schedule.work.days)} images."
+        ),
         JobKind.CLOSE_STALE_ORDERS: lambda schedule: (
             f"Closed {upkeep.close_stale_orders(store, schedule.work.days)} orders."
         ),

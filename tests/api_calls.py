@@ -10,6 +10,7 @@ import json
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from cardshop.contract.events import EVENT_VERSION, EventType, outcome_to_wire
@@ -54,6 +55,14 @@ class World:
 
     def schedule(self) -> str:
         return str(self.api.post("/v1/schedules", {**HOURLY, "name": _name()})["id"])
+
+    def given_up_image(self) -> str:
+        """An image that the warehouse is to delete."""
+        digest = _digest()
+        outcome = {"image_digest": digest, "size_bytes": 1, "mapped_bytes": 1, "manifest_sha256": digest}
+        self.api.store.images.keep({**outcome, "seconds": {}}, "main")
+        assert self.api.store.images.give_up(digest, self.api.store.clock() + timedelta(days=1), None)
+        return digest
 
     def image_task(self) -> Task:
         """A new order's image, which no worker has claimed; new workers have room for it and its card."""
@@ -268,6 +277,8 @@ GOOD: dict[tuple[str, str], Callable[[World], Call]] = {
     ("post", "/v1/mails/{mail_id}/resend"): lambda world: Call({"mail_id": world.refused_mail()}),
     ("post", "/v1/mails/{mail_id}/dismissal"): lambda world: Call({"mail_id": world.refused_mail()}),
     ("get", "/v1/images"): _nothing,
+    ("get", "/v1/removals"): _nothing,
+    ("post", "/v1/removals/{digest}"): lambda world: Call({"digest": world.given_up_image()}),
     ("get", "/v1/dead-letters"): lambda _: Call(query={"state": "replayed", **PAGE}),
     ("post", "/v1/dead-letters/{letter_id}/replay"): lambda world: Call({"letter_id": world.letter()}),
     ("post", "/v1/dead-letters/{letter_id}/discard"): lambda world: Call({"letter_id": world.letter()}),

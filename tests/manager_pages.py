@@ -13,6 +13,7 @@ from pathlib import Path
 from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
+from cardshop.scheduler_client import SchedulerClient
 from cardshop.settings import Address
 from cardshop.stack.certificates import Authority
 from manager.app import make_app as make_manager
@@ -109,24 +110,39 @@ class Visitor:
 
 
 @contextmanager
-def manager_of(api: Api, folder: Path, *, pages_url: str = "") -> Iterator[FlaskClient]:
-    """The manager in front of ``api``, which is served over HTTPS meanwhile."""
-    authority = Authority(folder)
+def scheduler_served(api: Api, authority: Authority) -> Iterator[str]:
+    """The API over HTTPS; its address."""
     certificate = authority.server("scheduler")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.certificate, certificate.key)
     server = make_server("127.0.0.1", 0, make_scheduler(api.services), threaded=True, ssl_context=context)
     serving = threading.Thread(target=server.serve_forever)
     serving.start()
-    settings = Settings(
-        listen=Address("127.0.0.1", 8080),
-        scheduler_url=f"https://127.0.0.1:{server.port}",
-        ca_file=authority.certificate_file,
-        secret_key="k" * 32,
-        pages_url=pages_url,
-    )
     try:
-        yield make_manager(settings).test_client()
+        yield f"https://127.0.0.1:{server.port}"
     finally:
         server.shutdown()
         serving.join()
+
+
+@contextmanager
+def scheduler_of(api: Api, folder: Path, username: str) -> Iterator[SchedulerClient]:
+    """The API as an account reaches it over HTTPS."""
+    authority = Authority(folder)
+    with scheduler_served(api, authority) as url:
+        yield SchedulerClient(url, authority.certificate_file, username, PASSWORD)
+
+
+@contextmanager
+def manager_of(api: Api, folder: Path, *, pages_url: str = "") -> Iterator[FlaskClient]:
+    """The manager in front of ``api``, which is served over HTTPS meanwhile."""
+    authority = Authority(folder)
+    with scheduler_served(api, authority) as url:
+        settings = Settings(
+            listen=Address("127.0.0.1", 8080),
+            scheduler_url=url,
+            ca_file=authority.certificate_file,
+            secret_key="k" * 32,
+            pages_url=pages_url,
+        )
+        yield make_manager(settings).test_client()

@@ -13,7 +13,10 @@ import structlog
 from cardshop import logs
 from cardshop.contract.errors import CardshopError
 from cardshop.settings import describe, load
-from warehouse.app import make_server, scheduler_judge
+from warehouse.app import make_server, scheduler_client
+from warehouse.authorizer import SchedulerJudge
+from warehouse.filesystem import ImageFolder
+from warehouse.retention import Retention
 from warehouse.settings import Settings
 
 
@@ -27,13 +30,17 @@ def main() -> int:
     logs.set_up("warehouse", settings.log_level)
     log = structlog.get_logger("warehouse")
     signal.signal(signal.SIGTERM, _stop)
-    server = make_server(settings, scheduler_judge(settings), lambda: datetime.now(UTC))
+    scheduler = scheduler_client(settings)
+    server = make_server(settings, SchedulerJudge(scheduler), lambda: datetime.now(UTC))
+    retention = Retention(scheduler, ImageFolder(settings.images))
+    retention.start()
     log.info("started", **describe(settings))
     try:
         server.serve_forever(handle_exit=False)
     except (KeyboardInterrupt, SystemExit):
         log.info("stopping")
     finally:
+        retention.stop()
         server.close_all()
     return 0
 

@@ -13,7 +13,7 @@ from OpenSSL import SSL
 from pyftpdlib.servers import ThreadedFTPServer
 
 from cardshop.scheduler_client import SchedulerClient
-from warehouse.authorizer import SchedulerJudge, TokenJudge
+from warehouse.authorizer import TokenJudge
 from warehouse.filesystem import ImageFolder
 from warehouse.handler import Session
 from warehouse.settings import Settings
@@ -56,11 +56,9 @@ def make_server(settings: Settings, judge: TokenJudge, clock: Callable[[], datet
     return Server((settings.listen.host, settings.listen.port), handler)
 
 
-def scheduler_judge(settings: Settings) -> TokenJudge:
-    """The judge that asks the scheduler of these settings."""
-    return SchedulerJudge(
-        SchedulerClient(settings.scheduler_url, settings.ca_file, settings.username, settings.password)
-    )
+def scheduler_client(settings: Settings) -> SchedulerClient:
+    """The scheduler of these settings."""
+    return SchedulerClient(settings.scheduler_url, settings.ca_file, settings.username, settings.password)
 
 
 def tls_context(certificate: Path, key: Path) -> SSL.Context:

@@ -13,7 +13,10 @@ from cardshop.image_format import BlockMap, Manifest
 from cardshop.transfer.checking import wrong_chunks
 from cardshop.transfer.replies import MOST_CHUNKS, chunks_to_send_again
 from warehouse.open_files import KeptFile, PartFile
-from warehouse.rights import PART
+from warehouse.rights import PART, SUFFIXES
+
+GONE = ".gone"
+"""Ends the names of an image's files that are set aside."""
 
 DOCUMENT_BYTES = 64 * 1024 * 1024
 """Largest manifest or block map: those of an image of 1 TB take about half."""
@@ -98,6 +101,42 @@ class ImageFolder:
                 self._complete_image(name)
         else:
             self._complete_document(name)
+
+    def set_aside(self, digest: str) -> bool:
+        """Takes the image out of use, so that it can be deleted or put back; False when it isn't kept here.
+
+        What an earlier process began is done to its end.
+        """
+        with self._renaming:
+            aside = self._exists(f"{digest}.img{GONE}")
+            if not (self.is_kept(digest) or aside):
+                return False
+            if not (aside and self._brought_anew(digest)):
+                for suffix in reversed(SUFFIXES):  # the image first: without it the others don't count
+                    if self._exists(digest + suffix):
+                        (self._folder / (digest + suffix)).rename(self._folder / (digest + suffix + GONE))
+        return True
+
+    def put_back(self, digest: str) -> None:
+        """Undoes :meth:`set_aside`; where the image is brought anew meanwhile, that one stays."""
+        with self._renaming:
+            if not self._brought_anew(digest):
+                for suffix in SUFFIXES:
+                    if self._exists(digest + suffix + GONE):
+                        (self._folder / (digest + suffix + GONE)).rename(self._folder / (digest + suffix))
+        self.delete(digest)
+
+    def delete(self, digest: str) -> None:
+        """Deletes what was set aside."""
+        for suffix in reversed(SUFFIXES):
+            (self._folder / (digest + suffix + GONE)).unlink(missing_ok=True)
+
+    def aside(self) -> list[str]:
+        """Digests of the images that are set aside."""
+        return sorted({path.name.partition(".")[0] for path in self._folder.glob(f"*{GONE}")})
+
+    def _brought_anew(self, digest: str) -> bool:
+        return self.is_kept(digest) or self._exists(f"{digest}.img{PART}")
 
     def _complete_document(self, name: str) -> None:
         part, final = self._folder / (name + PART), self._folder / name

@@ -16,6 +16,8 @@ pages = Blueprint("schedules", __name__)
 KINDS = {
     "order-recipe": "Order a recipe",
     "refresh-catalogues": "Read the catalogues",
+    "expire-links": "End downloads",
+    "delete-images": "Delete unused images",
     "close-stale-orders": "Close orders in which nothing moves",
     "clean-logs": "Delete old logs",
     "rotate-keys": "Sign tokens with a new key",
@@ -27,6 +29,9 @@ OF_OPERATORS = ("order-recipe",)
 WRITABLE = ("name", "kind", "missed", "enabled", "order", "catalogue", "days")
 TIMES = ("crontab", "timezone", "every_seconds", "at")
 """Fields that a schedule is told with and that go back as they are."""
+
+OF_AGE = ("expire-links", "delete-images", "close-stale-orders", "clean-logs")
+"""Kinds that ask how old."""
 
 ENTRIES = {
     "order.recipe_id": "recipe_id",
@@ -129,7 +134,7 @@ def _body(values: dict[str, str]) -> dict[str, Any]:
         }
     elif kind == "refresh-catalogues":
         body["catalogue"] = values.get("catalogue", "")
-    elif kind in {"close-stale-orders", "clean-logs"}:
+    elif kind in OF_AGE:
         body["days"] = _number(values.get("days", ""))
     return body
 

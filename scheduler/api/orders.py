@@ -126,6 +126,7 @@ class OrderFacts(Told):
     cancel_requested_at: Moment | None
     shipped_at: Moment | None
     tracking: str
+    link_expired_at: Moment | None
 
 
 class OrderBrief(OrderFacts):
@@ -259,7 +260,9 @@ class OrderDownloadTokens(Resource):
         services = self.services
         order = seen_order(services, order_id, caller)
         digest = order.draft.image_digest
-        if services.store.images.kept(digest) is None:
+        if order.link_expired_at is not None:
+            raise Conflict("The order's download has ended.", hint="Order the recipe again.")
+        if services.store.images.use(digest) is None:
             raise Conflict("The order's image is not in the warehouse.", hint="It is built first.")
         access = warehouse_access(
             services.store, services.signing, username=caller.username, operation=DOWNLOAD, digest=digest
@@ -345,4 +348,5 @@ def _facts(order: rules.Order) -> dict[str, Any]:
         "cancel_requested_at": order.cancel_requested_at,
         "shipped_at": order.shipped_at,
         "tracking": order.tracking,
+        "link_expired_at": order.link_expired_at,
     }

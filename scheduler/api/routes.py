@@ -21,6 +21,7 @@ from scheduler.api import (
     orders,
     rabbitmq,
     recipes,
+    removals,
     schedules,
     tasks,
     tokens,
@@ -96,5 +97,7 @@ ROUTES: list[tuple[type[Resource], str]] = [
     (rabbitmq.BrokerVhost, "/auth/rabbitmq/vhost"),
     (rabbitmq.BrokerResource, "/auth/rabbitmq/resource"),
     (rabbitmq.BrokerTopic, "/auth/rabbitmq/topic"),
+    (removals.RemovalList, "/v1/removals"),
+    (removals.RemovalItem, "/v1/removals/<digest>"),
     (warehouses.WarehouseTokens, "/auth/warehouse"),
 ]

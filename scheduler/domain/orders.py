@@ -75,6 +75,7 @@ class Order:
     cancel_requested_at: datetime | None = None
     shipped_at: datetime | None = None
     tracking: str = ""
+    link_expired_at: datetime | None = None  # from then on its image can't be downloaded
     failure: Mapping[str, Any] | None = None  # error of the task that failed it
     history: tuple[Change, ...] = ()
     priority: Priority = Priority.NORMAL

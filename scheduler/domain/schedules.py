@@ -32,6 +32,8 @@ class JobKind(StrEnum):
 
     ORDER_RECIPE = "order-recipe"  # places an order of a kept recipe
     REFRESH_CATALOGUES = "refresh-catalogues"  # reads one catalogue, or all
+    EXPIRE_LINKS = "expire-links"  # ends the downloads of images that were ready so many days ago
+    DELETE_IMAGES = "delete-images"  # drops images that nobody needs, unused for so many days
     CLOSE_STALE_ORDERS = "close-stale-orders"  # cancels orders in which nothing moved for so many days
     ROTATE_KEYS = "rotate-keys"  # signs tokens with a new key
     CLEAN_LOGS = "clean-logs"  # drops logs and sent messages that are so many days old
@@ -118,7 +120,12 @@ class Schedule:
     revision: int = 0
 
 
-_TAKES_DAYS = {JobKind.CLOSE_STALE_ORDERS, JobKind.CLEAN_LOGS}
+_TAKES_DAYS = {
+    JobKind.EXPIRE_LINKS,
+    JobKind.DELETE_IMAGES,
+    JobKind.CLOSE_STALE_ORDERS,
+    JobKind.CLEAN_LOGS,
+}
 
 
 def check_work(work: Work) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from scheduler.store.database import Clock, Collection, Database, Document, Session
@@ -33,13 +34,46 @@ class Images:
         names = ("size_bytes", "mapped_bytes", "manifest_sha256", "seconds")
         return {"image_digest": digest, **{name: image[name] for name in names}}
 
-    def use(self, digest: str, session: Session) -> Document | None:
+    def use(self, digest: str, session: Session = None) -> Document | None:
         """As :meth:`kept`, for who relies on it: a deletion at the same moment is in the way of that."""
         self._images.update_one(
             {"_id": digest, "state": "kept"}, {"$set": {"used_at": self._clock()}}, session=session
         )
         return self.kept(digest, session)
 
+    def unused_since(self, moment: datetime) -> list[str]:
+        """Digests of the kept images that nobody brought or used since."""
+        return [image["_id"] for image in self._images.find({"state": "kept", **_unused(moment)}, {"_id": 1})]
+
+    def give_up(self, digest: str, moment: datetime, session: Session) -> bool:
+        """From now on nobody may rely on the image; False when it was used since ``moment``."""
+        given_up = self._images.update_one(
+            {"_id": digest, "state": "kept", **_unused(moment)},
+            {"$set": {"state": "deleting", "given_up_at": self._clock()}},
+            session=session,
+        )
+        return given_up.modified_count == 1
+
+    def deleting(self) -> list[str]:
+        """Digests of the images that the warehouse is to delete."""
+        return [image["_id"] for image in self._images.find({"state": "deleting"}, {"_id": 1})]
+
+    def state(self, digest: str, session: Session = None) -> str | None:
+        """Where the image is; None when it was never kept."""
+        image = self._images.find_one({"_id": digest}, {"state": 1}, session=session)
+        return image["state"] if image else None
+
+    def deleted(self, digest: str, session: Session) -> None:
+        """The warehouse has it no more."""
+        self._images.update_one(
+            {"_id": digest, "state": "deleting"}, {"$set": {"state": "deleted"}}, session=session
+        )
+
     def every(self) -> list[Document]:
         """All images, newest first, as documents with ``digest``."""
         return [{"digest": image.pop("_id"), **image} for image in self._images.find().sort("at", -1)]
+
+
+def _unused(moment: datetime) -> Document:
+    # An image that was never used has no such moment, which equals None.
+    return {"at": {"$lt": moment}, "$or": [{"used_at": None}, {"used_at": {"$lt": moment}}]}

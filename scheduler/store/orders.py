@@ -26,6 +26,7 @@ class Orders:
     def prepare(self) -> None:
         """Indexes for the look-ups below."""
         self._orders.create_index("number", unique=True)
+        self._orders.create_index([("draft.image_digest", 1), ("state", 1)])
         self._orders.create_index([("draft.owner", 1), ("created_at", -1)])
         self._orders.create_index(
             [("draft.owner", 1), ("idempotency_key", 1)],
@@ -64,6 +65,15 @@ class Orders:
         query: Document = {"draft.owner": owner} if owner else {}
         found = self._orders.find(query).sort("number", -1).skip(skip).limit(limit)
         return [_order(document) for document in found], self._orders.count_documents(query)
+
+    def need_image(self, digest: str, states: Iterable[OrderState], session: Session = None) -> bool:
+        """Whether an order in one of these states, whose download has not ended, is of this image."""
+        query = {
+            "draft.image_digest": digest,
+            "state": {"$in": list(states)},
+            "link_expired_at": None,
+        }
+        return self._orders.find_one(query, {"_id": 1}, session=session) is not None
 
     def unchanged_since(self, moment: datetime, states: Iterable[OrderState]) -> list[Order]:
         """The orders in these states that are as they were at ``moment``, oldest first."""
