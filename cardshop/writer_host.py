@@ -49,6 +49,7 @@ class ConfiguredSlot:
     path: Path  # of the card reader's place (/dev/disk/by-path/...), or the folder of a virtual slot
     username: str = ""
     password: str = field(default="", repr=False)
+    fixed_device: str = ""  # a device that is allowed here though it doesn't say it is removable: its name
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ class WriterHost:
             "state": self.data / "slots" / slot.name,
             "slot": slot.name,
             "slot_path": slot.path,
+            "fixed_device": slot.fixed_device,
             "username": slot.username,
             "password": slot.password,
         }
@@ -239,6 +241,7 @@ def _slot(table: _Table) -> ConfiguredSlot:
         path=table.path("path"),
         username=table.take("username", str, "", rule=_user_name),
         password=table.take("password", str, ""),
+        fixed_device=table.take("fixed_device", str, ""),
     )
     if bool(slot.username) != bool(slot.password):
         table.refuse("password" if slot.username else "username", "an account needs both")

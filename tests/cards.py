@@ -130,3 +130,14 @@ def loop_device(file: Path, *options: str) -> Iterator[Path]:
         yield device
     finally:
         run(["losetup", "--detach", device], timeout=20)
+
+
+@contextmanager
+def mounted(device: Path, at: Path, *options: str) -> Iterator[Path]:
+    """The file system on ``device``, mounted."""
+    at.mkdir(exist_ok=True)
+    run(["mount", *options, device, at], timeout=20)
+    try:
+        yield at
+    finally:
+        run(["umount", at], timeout=20)

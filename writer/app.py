@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 def run(settings: Settings) -> int:
     """Works until SIGTERM; returns the exit status."""
     log.info("starting", **cardshop_settings.describe(settings))
-    slot = slot_at(settings.slot, settings.slot_path)
+    slot = slot_at(settings.slot, settings.slot_path, settings.fixed_device)
     ledger = Ledger(settings.state)
     place = Workplace(
         slot=slot,

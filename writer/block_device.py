@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import struct
 from pathlib import Path
 
@@ -17,6 +18,7 @@ BLKGETSIZE64 = 0x80081272
 BLKGETDISKSEQ = 0x80081280
 
 _SYSFS = Path("/sys/dev/block")
+_SYSFS_SECTOR = 512  # whatever the disk's own sector is
 
 
 def size_bytes(device: int) -> int:
@@ -32,6 +34,14 @@ def disk_sequence(device: int) -> int:
 def is_read_only(device: int) -> bool:
     """Whether the kernel refuses to write to an open device."""
     return bool(struct.unpack("i", fcntl.ioctl(device, BLKROGET, bytes(4)))[0])
+
+
+def refuses_writes(descriptor: int) -> bool:
+    """Whether an open device is read-only, or nobody may write to an open file."""
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISBLK(mode):
+        return is_read_only(descriptor)
+    return not mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
 
 
 def drop_cache(device: int) -> None:
@@ -57,6 +67,38 @@ def is_partition(number: int) -> bool:
     return (folder(number) / "partition").exists()
 
 
+def is_removable(number: int) -> bool:
+    """Whether it is a drive whose medium can be taken out, or a card in a slot of the host itself.
+
+    A chip that is soldered in (eMMC) hangs at the same bus as a card, and says ``MMC``.
+    """
+    if folder(number).name.startswith("mmcblk"):
+        return attribute(number, "device/type") == "SD"
+    return attribute(number, "removable") == "1"
+
+
+def fixed_name(number: int) -> str:
+    """What a configuration calls a device that doesn't say it is removable; empty when it has no name.
+
+    For a loop device that is its file, for any other its vendor and model: the name stays with the thing,
+    whatever Linux calls it after the next start.
+    """
+    if file := attribute(number, "loop/backing_file"):
+        return file
+    parts = (attribute(number, "device/vendor"), attribute(number, "device/model"))
+    return " ".join(part for part in parts if part)
+
+
+def is_loop_over_device(number: int) -> bool:
+    """Whether it is a loop device whose file is a device."""
+    return attribute(number, "loop/backing_file").startswith("/dev/")
+
+
+def partition_starts(number: int) -> list[int]:
+    """Offsets of a disk's partitions in bytes."""
+    return [int(path.read_text()) * _SYSFS_SECTOR for path in folder(number).glob("*/start")]
+
+
 def with_partitions(number: int) -> set[int]:
     """The numbers of a disk and its partitions."""
     partitions = folder(number).glob("*/partition")
@@ -64,19 +106,31 @@ def with_partitions(number: int) -> set[int]:
 
 
 def users(number: int) -> list[str]:
-    """Names of the devices (RAID, LVM, encryption) that are built on a disk or a partition of it."""
-    return sorted(
-        holder.name for part in with_partitions(number) for holder in (folder(part) / "holders").glob("*")
-    )
+    """Names of the devices (RAID, LVM, encryption) that are built on a disk or a partition of it.
+
+    So are loop devices over them, and another loop device over the same file: neither shows as a holder.
+    """
+    parts = with_partitions(number)
+    holders = {holder.name for part in parts for holder in (folder(part) / "holders").glob("*")}
+    own, own_file = folder(number).name, attribute(number, "loop/backing_file")
+    for name, file in _loop_files():
+        if name != own and (file == own_file or _number_at(file) in parts - {0}):
+            holders.add(name)
+    return sorted(holders)
 
 
 def mounted() -> dict[int, str]:
-    """Device numbers of mounted file systems, and of the devices below them, with a mount point."""
+    """Device numbers of mounted file systems, and of the devices below them, with a mount point.
+
+    Those of this mount namespace: that another one uses a device, only opening it with ``O_EXCL`` tells.
+    """
     found: dict[int, str] = {}
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         fields = line.split()
         major, minor = fields[2].split(":")
         _add_below(os.makedev(int(major), int(minor)), fields[4], found)
+        # Btrfs and others show a number of their own there; their device stands after the dash.
+        _add_below(_number_at(fields[fields.index("-") + 2]), fields[4], found)
     return found
 
 
@@ -89,6 +143,19 @@ def swapped() -> set[int]:
         except OSError:
             continue  # a file that was deleted: no device
     return numbers - {0}
+
+
+def _loop_files() -> list[tuple[str, str]]:
+    paths = Path("/sys/block").glob("loop*/loop/backing_file")
+    return [(path.parent.parent.name, path.read_text().strip()) for path in paths]
+
+
+def _number_at(path: str) -> int:
+    """The number of the device at a path, 0 when there is none."""
+    try:
+        return Path(path).stat().st_rdev if path.startswith("/") else 0
+    except OSError:
+        return 0
 
 
 def _add_below(number: int, mount_point: str, found: dict[int, str]) -> None:

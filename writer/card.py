@@ -17,7 +17,8 @@ from typing import BinaryIO
 
 from cardshop.contract.errors import CardFailed, CardRefused, CardshopError, ImageDamaged
 from cardshop.image_format import BLOCK_BYTES, Chunk, Manifest
-from writer.guard import READ_ONLY_HINT, OpenCard, taken_out
+from writer.guard import OpenCard, taken_out
+from writer.rules import READ_ONLY_HINT
 
 HEAD_BYTES = 1024 * 1024
 """Chunks that begin below this are the head: without it nothing boots, nothing mounts."""

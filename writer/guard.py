@@ -6,19 +6,14 @@ import contextlib
 import errno
 import fcntl
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cardshop.contract.errors import CardRefused
-from writer import block_device
-from writer.slots import Identity, Inserted
-
-READ_ONLY_HINT = "Slide the card's or its adapter's switch, or take another card."
-
-_CARD_DEVICES = ("mmcblk", "loop")
-"""Kinds of devices that hold cards and don't say that they are removable."""
+from writer import block_device, rules
+from writer.rules import READ_ONLY_HINT
+from writer.slots import Inserted
 
 
 @dataclass(frozen=True)
@@ -31,20 +26,17 @@ class OpenCard:
 
     def check_there(self) -> None:
         """Raises CardRefused when it is no longer the card that is in the slot."""
+        candidate = rules.Candidate(self.inserted, 0, self.descriptor)
         try:
-            in_slot = self.inserted.path.lstat()
-            opened = os.fstat(self.descriptor)
-            there = (
-                os.path.samestat(in_slot, opened) and Identity.of(self.descriptor) == self.inserted.identity
-            )
-        except OSError:
-            there = False
-        if not there:
+            problem = rules.slots_own(candidate) or rules.same_card(candidate)
+        except OSError:  # the device that is open is no more
+            raise taken_out(self.inserted) from None
+        if problem:
             raise taken_out(self.inserted)
 
     def check_writable(self) -> None:
         """Raises CardRefused when the card became read-only."""
-        if _is_read_only(self.descriptor):
+        if block_device.refuses_writes(self.descriptor):
             raise CardRefused(f"The card {self.inserted.card.serial} became read-only.", hint=READ_ONLY_HINT)
 
     def flush(self) -> None:
@@ -65,17 +57,12 @@ def opened(inserted: Inserted, image_bytes: int) -> Iterator[OpenCard]:
     Raises:
         CardRefused: it must not be written to; the sentence names the rule, the hint what to do.
     """
-    card = inserted.card
-    if card.size_bytes < image_bytes:
-        raise CardRefused(
-            f"The card {card.serial} has {card.size_bytes} bytes, the image {image_bytes}.",
-            hint="Put in a larger card.",
-        )
-    if inserted.is_device:
-        _check_disk(inserted.identity.number, inserted)
+    rules.check(rules.Candidate(inserted, image_bytes))
     descriptor, direct = _open(inserted)
     try:
-        _check_opened(descriptor, inserted)
+        rules.check(rules.Candidate(inserted, image_bytes, descriptor))
+        if not inserted.is_device:
+            _lock(descriptor, inserted)
         yield OpenCard(inserted, descriptor, direct)
     finally:
         os.close(descriptor)
@@ -87,28 +74,6 @@ def taken_out(inserted: Inserted) -> CardRefused:
         f"The card {inserted.card.serial} was taken out in the middle.",
         hint="Put it in again, or another one, and try again.",
     )
-
-
-def _check_disk(number: int, inserted: Inserted) -> None:
-    path = inserted.path
-    if block_device.is_partition(number):
-        raise CardRefused(f"{path} is a part of a disk, not a card.", hint="Name the whole device.")
-    removable = block_device.attribute(number, "removable") == "1"
-    if not (removable or block_device.folder(number).name.startswith(_CARD_DEVICES)):
-        raise CardRefused(f"{path} is a disk that can't be taken out.", hint="Name a card reader's device.")
-    numbers = block_device.with_partitions(number)
-    for mounted, mount_point in block_device.mounted().items():
-        if mounted in numbers:
-            raise CardRefused(
-                f"{path} holds a file system that is mounted at {mount_point}.",
-                hint="Unmount it, if it is really the card; switch automatic mounting off on this host.",
-            )
-    if numbers & block_device.swapped():
-        raise CardRefused(f"{path} holds swap space in use.", hint="This is a disk of the host, not a card.")
-    if users := block_device.users(number):
-        raise CardRefused(
-            f"{path} is a part of {', '.join(users)}.", hint="This is a disk of the host, not a card."
-        )
 
 
 def _open(inserted: Inserted) -> tuple[int, bool]:
@@ -144,31 +109,11 @@ def _refused(inserted: Inserted, error: OSError) -> CardRefused:
     )
 
 
-def _check_opened(descriptor: int, inserted: Inserted) -> None:
-    if Identity.of(descriptor) != inserted.identity:
-        raise CardRefused(
-            f"Another card than {inserted.card.serial} is in the slot now.",
-            hint="Leave the card in its slot.",
-        )
-    if _is_read_only(descriptor):
-        raise CardRefused(f"The card {inserted.card.serial} is read-only.", hint=READ_ONLY_HINT)
-    if inserted.is_device:
-        return
-    if os.fstat(descriptor).st_nlink != 1:
-        raise CardRefused(
-            f"The file {inserted.card.serial} has other names outside of the slot.",
-            hint="Copy it into the slot's folder.",
-        )
+def _lock(descriptor: int, inserted: Inserted) -> None:
+    """What ``O_EXCL`` does for a device, for a file."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise CardRefused(
             f"Another program writes to the card {inserted.card.serial}.", hint="One writer a slot."
         ) from error
-
-
-def _is_read_only(descriptor: int) -> bool:
-    mode = os.fstat(descriptor).st_mode
-    if stat.S_ISBLK(mode):
-        return block_device.is_read_only(descriptor)
-    return not mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)

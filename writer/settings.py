@@ -27,6 +27,11 @@ class Settings(WorkerSettings):
     state: Path = setting("this writer's own folder: what it knows of the card in its slot")
     slot: str = setting("the slot's name, for example A")
     slot_path: Path = setting("a folder (virtual slot) or a block device such as /dev/disk/by-path/...")
+    fixed_device: str = setting(
+        "allows the slot's device though it doesn't say it is removable: its vendor and model; for a loop "
+        "device its file",
+        default="",
+    )
     cache_bytes: int = setting(
         "how much the images in the cache may take; images in use stay",
         default=writer_host.DEFAULT_CACHE_BYTES,

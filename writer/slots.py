@@ -49,8 +49,10 @@ class Inserted:
     """A card in a slot as it was seen."""
 
     card: Card
+    place: Path  # as the configuration names the slot's device; a virtual card's file
     path: Path  # of the file or the device itself, no symbolic link
     identity: Identity
+    fixed_device: str = ""  # what the configuration allows here though it can't be taken out
 
     @property
     def is_device(self) -> bool:
@@ -97,16 +99,21 @@ class VirtualSlot:
                     return None
                 _must_be(stat.S_ISREG, descriptor, f"{path.name} in slot {self.name} is no plain file.")
                 identity = Identity.of(descriptor)
-                return Inserted(Card(path.name, identity.size_bytes), path, identity)
+                return Inserted(Card(path.name, identity.size_bytes), path, path, identity)
         return None
 
 
 @dataclass(frozen=True)
 class DeviceSlot:
-    """A card reader's place, as a path that always leads there (``/dev/disk/by-path/...``)."""
+    """A card reader's place, as a path that always leads there (``/dev/disk/by-path/...``).
+
+    ``fixed_device`` is the name (see ``block_device.fixed_name``) of a device that is allowed here though it
+    doesn't say that it is removable.
+    """
 
     name: str
     path: Path
+    fixed_device: str = ""
 
     def inserted(self) -> Inserted | None:
         """The card in the reader. Raises CardRefused: the path leads to no block device."""
@@ -118,12 +125,13 @@ class DeviceSlot:
             identity = Identity.of(descriptor)
         if identity.size_bytes == 0:
             return None
-        return Inserted(Card(_serial(identity), identity.size_bytes), device, identity)
+        card = Card(_serial(identity), identity.size_bytes)
+        return Inserted(card, self.path, device, identity, self.fixed_device)
 
 
-def slot_at(name: str, path: Path) -> Slot:
+def slot_at(name: str, path: Path, fixed_device: str = "") -> Slot:
     """The slot at a path: a folder is a virtual one."""
-    return VirtualSlot(name, path) if path.is_dir() else DeviceSlot(name, path)
+    return VirtualSlot(name, path) if path.is_dir() else DeviceSlot(name, path, fixed_device)
 
 
 @contextmanager

@@ -1,0 +1,305 @@
+"""Whatever a slot's path leads to that is not the slot's card: it is refused, and not a byte of it changes.
+
+The disks are loop devices over files, which are compared before and after. Of the host's own root disk only
+the guard is asked: it opens at most, and writes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import certifi
+import pytest
+
+from cardshop.contract.errors import CardRefused
+from cardshop.contract.events import Card
+from cardshop.programs import run
+from tests.cards import (
+    CARD_BYTES,
+    DIGEST,
+    IMAGE_BYTES,
+    MIB,
+    Listener,
+    claim_of,
+    loop_device,
+    make_image,
+    mounted,
+    need_loop_devices,
+    write_task,
+    wrong_pieces,
+)
+from writer import block_device, guard, rules
+from writer.image_cache import ImageCache
+from writer.ledger import Ledger
+from writer.slots import DeviceSlot, Identity, Inserted
+from writer.work import Workplace, write_card
+
+
+@pytest.fixture(autouse=True)
+def _as_root() -> None:
+    need_loop_devices()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    """A disk's file, full of somebody's data."""
+    return make_disk(tmp_path / "disk.img", b"somebody's data.")
+
+
+def test_the_slots_own_card_is_written(disk: Path, tmp_path: Path) -> None:
+    with loop_device(disk) as device:
+        write(tmp_path, DeviceSlot("A", device, str(disk)))
+
+    assert wrong_pieces(disk, make_image(tmp_path / "again")) == []
+
+
+def test_the_root_disk_is_refused_by_each_of_three_rules_and_by_the_kernel() -> None:
+    number = Path("/").stat().st_dev
+    device = next(path for path in Path("/dev").iterdir() if is_device(path, number))
+    node, size = device.stat(), int(block_device.attribute(number, "size")) * 512
+    identity = Identity(node.st_dev, node.st_ino, number, 1, size)
+    card = Inserted(Card("root", size), device, device, identity)
+    candidate = rules.Candidate(card, IMAGE_BYTES)
+
+    refused = {rules.name_of(rule) for rule in rules.RULES if rule(candidate)}
+
+    assert {"removable-or-allowed", "not-mounted", "not-too-large"} <= refused
+    with pytest.raises(CardRefused), guard.opened(card, IMAGE_BYTES):
+        pytest.fail("the root disk was opened")
+    with pytest.raises(OSError, match=r"busy|not permitted"):
+        os.open(device, os.O_RDWR | os.O_EXCL)
+
+
+def test_a_disk_with_a_mounted_partition_is_refused(disk: Path, tmp_path: Path) -> None:
+    run(["sfdisk", "--quiet", disk], timeout=20, stdin=b"label: dos\nstart=2048, type=83\n")
+    with loop_device(disk, "--partscan") as device:
+        part = first_part(device)
+        run(["mke2fs", "-q", part], timeout=20)
+        with mounted(part, tmp_path / "mnt", "-o", "ro"), untouched(disk):
+            assert refusal(tmp_path, DeviceSlot("A", device, str(disk))).field == "not-mounted"
+            assert refusal(tmp_path, DeviceSlot("A", part, str(disk))).field == "whole-disk"
+
+
+def test_a_disk_with_swap_in_use_is_refused(disk: Path, tmp_path: Path) -> None:
+    with loop_device(disk) as device:
+        run(["mkswap", device], timeout=20)
+        run(["swapon", "--priority", "0", device], timeout=20)
+        try:
+            with untouched(disk):
+                assert refusal(tmp_path, DeviceSlot("A", device, str(disk))).field == "not-swap"
+        finally:
+            run(["swapoff", device], timeout=60)
+
+
+def test_a_loop_device_of_somebody_else_is_refused(disk: Path, tmp_path: Path) -> None:
+    with loop_device(disk) as device, untouched(disk):
+        refused = refusal(tmp_path, DeviceSlot("A", device, str(tmp_path / "card.img")))
+
+    assert refused.field == "removable-or-allowed"
+    assert str(disk) in refused.sentence
+
+
+@pytest.mark.parametrize("over", ["the device", "the same file"])
+def test_a_disk_that_another_loop_device_is_built_on_is_refused(
+    disk: Path, tmp_path: Path, over: str
+) -> None:
+    with (
+        loop_device(disk) as device,
+        loop_device(device if over == "the device" else disk) as upper,
+        untouched(disk),
+    ):
+        refused = refusal(tmp_path, DeviceSlot("A", device, str(disk)))
+
+    assert refused.field == "not-built-on"
+    assert upper.name in refused.sentence
+
+
+def test_a_loop_over_a_disk_is_refused_even_if_it_is_allowed(disk: Path, tmp_path: Path) -> None:
+    with loop_device(disk) as device, loop_device(device) as upper, untouched(disk):
+        assert refusal(tmp_path, DeviceSlot("A", upper, str(device))).field == "not-built-on"
+
+
+@pytest.mark.parametrize(
+    ("mark", "offset", "what"),
+    [
+        (b"LABELONE" + bytes(16) + b"LVM2 001", 512, "LVM"),
+        (b"\xfc\x4e\x2b\xa9", 4096, "RAID"),
+        (b"\xfc\x4e\x2b\xa9", 0, "RAID"),
+        (b"\xfc\x4e\x2b\xa9", CARD_BYTES - 8192, "RAID"),
+        (b"\xfc\x4e\x2b\xa9", CARD_BYTES - 65536, "RAID"),
+        (b"LABELONE" + bytes(16) + b"LVM2 001", MIB + 512, "LVM"),  # in the first partition
+    ],
+)
+def test_a_member_of_a_sleeping_raid_or_volume_group_is_refused(
+    disk: Path, tmp_path: Path, mark: bytes, offset: int, what: str
+) -> None:
+    run(["sfdisk", "--quiet", disk], timeout=20, stdin=b"label: dos\nstart=2048, type=8e\n")
+    with disk.open("r+b") as stream:
+        os.pwrite(stream.fileno(), mark, offset)
+
+    with loop_device(disk, "--partscan") as device, untouched(disk):
+        first_part(device)
+        refused = refusal(tmp_path, DeviceSlot("A", device, str(disk)))
+
+    assert refused.field == "no-member"
+    assert what in refused.sentence
+
+
+def test_a_disk_much_larger_than_the_order_asks_for_is_refused(tmp_path: Path) -> None:
+    disk = make_disk(tmp_path / "backup.img", b"years of pictures", 64 * MIB)
+    with loop_device(disk) as device, untouched(disk):
+        assert refusal(tmp_path, DeviceSlot("A", device, str(disk))).field == "not-too-large"
+
+
+def test_a_path_that_leads_elsewhere_after_the_look_is_refused(disk: Path, tmp_path: Path) -> None:
+    other = make_disk(tmp_path / "other.img", b"another's data..")
+    slot, link = DeviceSlot("A", tmp_path / "slot", str(disk)), tmp_path / "slot"
+    with loop_device(disk) as device, loop_device(other) as another, untouched(disk, other):
+        link.symlink_to(device)
+        card = slot.inserted()
+        assert card
+        link.unlink()
+        link.symlink_to(another)
+
+        with pytest.raises(CardRefused) as raised, guard.opened(card, IMAGE_BYTES):
+            pytest.fail("opened")
+
+    assert raised.value.field == "slots-own"
+
+
+def test_a_path_that_keeps_changing_never_lets_the_other_disk_be_opened(disk: Path, tmp_path: Path) -> None:
+    other = make_disk(tmp_path / "other.img", b"another's data..")
+    link, new, stop = tmp_path / "slot", tmp_path / "new", threading.Event()
+    slot = DeviceSlot("A", link, str(disk))
+    outcomes = set()
+
+    def keep_changing() -> None:
+        for device in itertools.cycle(devices):
+            if stop.wait(0.001):
+                return
+            new.symlink_to(device)
+            new.rename(link)
+
+    with loop_device(disk) as device, loop_device(other) as another, untouched(other):
+        devices = (device, another)
+        link.symlink_to(device)
+        changing = threading.Thread(target=keep_changing)
+        changing.start()
+        try:
+            for _again in range(500):
+                card = slot.inserted()
+                assert card
+                try:
+                    with guard.opened(card, IMAGE_BYTES) as opened:
+                        assert os.fstat(opened.descriptor).st_rdev == device.stat().st_rdev
+                        outcomes.add("opened")
+                except CardRefused as error:
+                    outcomes.add(error.field)
+        finally:
+            stop.set()
+            changing.join()
+
+    assert {"opened", "slots-own", "removable-or-allowed"} <= outcomes
+
+
+@pytest.mark.parametrize("moment", ["before it is opened", "while the rules are asked"])
+def test_a_device_number_that_was_given_to_another_disk_is_refused(
+    disk: Path, tmp_path: Path, moment: str
+) -> None:
+    """The other disk has the same number, the same size, and a file of the same name."""
+    with loop_device(disk) as device:
+        card = DeviceSlot("A", device, str(disk)).inserted()
+        assert card
+    disk.rename(tmp_path / "taken-out.img")
+    other = make_disk(disk, b"another's data..")
+    run(["losetup", device, other], timeout=20)
+    try:
+        with untouched(other):
+            if moment == "before it is opened":
+                with pytest.raises(CardRefused) as raised, guard.opened(card, IMAGE_BYTES):
+                    pytest.fail("opened")
+                assert raised.value.field == "same-card"
+            else:
+                with device.open("rb") as stream:
+                    problem = rules.same_card(rules.Candidate(card, IMAGE_BYTES, stream.fileno()))
+                assert problem
+    finally:
+        run(["losetup", "--detach", device], timeout=20)
+
+
+def test_a_read_only_device_is_refused(disk: Path, tmp_path: Path) -> None:
+    with loop_device(disk, "--read-only") as device, untouched(disk):
+        assert "read-only" in refusal(tmp_path, DeviceSlot("A", device, str(disk))).sentence
+
+
+def test_a_device_that_another_program_holds_is_refused(disk: Path, tmp_path: Path) -> None:
+    with loop_device(disk) as device, untouched(disk):
+        held = os.open(device, os.O_RDONLY | os.O_EXCL)
+        try:
+            assert "used by another program" in refusal(tmp_path, DeviceSlot("A", device, str(disk))).sentence
+        finally:
+            os.close(held)
+
+
+def test_each_rule_is_documented() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "cards.md").read_text()
+
+    for rule in rules.RULES:
+        assert rule.__doc__
+        assert f"| `{rules.name_of(rule)}` | {rule.__doc__} |" in guide
+
+
+def first_part(device: Path) -> Path:
+    """Its first partition, which a kernel that doesn't know such tables by itself is told of."""
+    run(["partx", "--update", device], timeout=20)
+    return device.with_name(f"{device.name}p1")
+
+
+def is_device(path: Path, number: int) -> bool:
+    return path.is_block_device() and path.stat().st_rdev == number
+
+
+def make_disk(file: Path, text: bytes, size: int = CARD_BYTES) -> Path:
+    file.write_bytes(text * (size // len(text)) + bytes(size % len(text)))
+    return file
+
+
+def write(folder: Path, slot: DeviceSlot) -> None:
+    if not (folder / "cache" / DIGEST).exists():
+        make_image(folder / "cache" / DIGEST)
+    place = Workplace(
+        slot=slot,
+        ledger=Ledger(folder / "state"),
+        cache=ImageCache(folder / "cache", 10**12),
+        ca_file=Path(certifi.where()),
+        pause=lambda _seconds: pytest.fail("waited for a card"),
+    )
+    task = write_task()
+    write_card(place, task, claim_of(task), Listener())
+
+
+def refusal(folder: Path, slot: DeviceSlot) -> CardRefused:
+    """Why a writer with this slot, asked to write a card, does not."""
+    with pytest.raises(CardRefused) as raised:
+        write(folder, slot)
+    return raised.value
+
+
+@contextmanager
+def untouched(*files: Path) -> Iterator[None]:
+    """No byte of ``files`` may change."""
+    before = [digest(file) for file in files]
+    yield
+    run(["sync"], timeout=60)
+    assert [digest(file) for file in files] == before
+
+
+def digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
