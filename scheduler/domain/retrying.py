@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from cardshop.contract.errors import NotFound
 from scheduler.domain.states import Refused, TaskEvent, TaskState
-from scheduler.domain.tasks import Task, move
+from scheduler.domain.tasks import Task, TaskKind, move
 
 WHO = "scheduler"
 
@@ -40,6 +41,12 @@ def is_given_up(task: Task) -> bool:
     return task.state is TaskState.TIMED_OUT
 
 
+def lacks_image(task: Task) -> bool:
+    """Whether a writer found that the warehouse does not keep the image: it is built anew."""
+    failed = task.kind is TaskKind.WRITE and task.state is TaskState.FAILED
+    return failed and (task.error or {}).get("code") == NotFound.code
+
+
 def pause_before(tries: int) -> timedelta:
     """The pause before the next try, after so many."""
     return min(timedelta(seconds=FIRST_PAUSE.total_seconds() * 3.0**tries), LONGEST_PAUSE)
@@ -48,4 +55,8 @@ def pause_before(tries: int) -> timedelta:
 def _can_help(task: Task) -> bool:
     if task.state is TaskState.TIMED_OUT:
         return True
-    return task.state is TaskState.FAILED and bool((task.error or {}).get("retryable"))
+    return task.state is TaskState.FAILED and (_is_retryable(task) or lacks_image(task))
+
+
+def _is_retryable(task: Task) -> bool:
+    return bool((task.error or {}).get("retryable"))

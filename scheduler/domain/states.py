@@ -37,6 +37,7 @@ class TaskEvent(StrEnum):
 
     RELEASE = "release"  # its turn has come
     REUSE = "reuse"  # its image is there: an earlier order built it
+    REBUILD = "rebuild"  # the image that it made is in the warehouse no more, and is needed
     CLAIM = "claim"
     CANCEL = "cancel"
     RETRY = "retry"
@@ -146,6 +147,7 @@ TASK_TABLE: dict[tuple[TaskState, TaskEvent], TaskState] = {
     (TaskState.RECEIVED, TaskEvent.CANCEL): TaskState.CANCELED,
     (TaskState.STARTED, TaskEvent.CANCEL): TaskState.STOPPING,
     (TaskState.WAITING_FOR_CARD, TaskEvent.CANCEL): TaskState.STOPPING,
+    (TaskState.SUCCEEDED, TaskEvent.REBUILD): TaskState.PENDING,  # of an image only
     (TaskState.FAILED, TaskEvent.RETRY): TaskState.PENDING,
     (TaskState.TIMED_OUT, TaskEvent.RETRY): TaskState.PENDING,
     **{(state, TaskEvent.CLAIM): TaskState.STARTED for state in _AT_A_WORKER},

@@ -102,6 +102,11 @@ class Task:
         return self.worker == worker or any(attempt.worker == worker for attempt in self.attempts)
 
     @property
+    def begun_at(self) -> datetime | None:
+        """When a worker began its attempt."""
+        return self.attempts[-1].begun_at if self.attempts else None
+
+    @property
     def final(self) -> bool:
         """Whether only a retry can move it."""
         return self.state in FINAL_TASK_STATES
@@ -156,7 +161,11 @@ def move(task: Task, event: TaskEvent, *, who: str, at: datetime, why: str = "")
     state = transition(task.state, event)
     if isinstance(state, Refused):
         return state
+    if event is TaskEvent.REBUILD and task.kind is not TaskKind.CREATE:
+        return Refused(task.state, event)  # a good card stays good
     moved = _moved(task, event, state, who=who, at=at, why=why)
+    if event is TaskEvent.REBUILD:
+        return replace(_in_new_attempt(moved, at), outcome=None)
     if event in (TaskEvent.RETRY, TaskEvent.REQUEUE):
         return _in_new_attempt(moved, at)
     if event is TaskEvent.CLAIM:

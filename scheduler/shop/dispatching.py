@@ -74,9 +74,20 @@ class _Round:
         """Hands out what can be; returns how many tasks."""
         if not self._store.rounds.serve(self._holder, self._asked, session):
             return 0
+        self._rebuild_images(session)
         done = self._reuse_images(session)
         done += self._hand_out(TaskKind.CREATE, self._creates(session), session)
         return done + self._hand_out(TaskKind.WRITE, self._writes(session), session)
+
+    def _rebuild_images(self, session: Any) -> None:
+        """Builds anew what cards wait for and the warehouse keeps no more; who relies on the rest says so."""
+        awaited = self._store.queue.images_of_cards(session)
+        gone = awaited.keys() - self._store.images.use_all(awaited, session) if awaited else set()
+        for order_id in sorted({order_id for digest in gone for order_id in awaited[digest]}):
+            image = self._store.tasks.of_order(order_id, session)[0]
+            self._store.tasks.apply(image.id, self._rebuilding, session)
+            self._store.queue.make_unready(order_id, session)
+            log.info("an image is built anew, the warehouse keeps it no more", order=order_id)
 
     def _reuse_images(self, session: Any) -> int:
         """Ends the create tasks whose image is there by now."""
@@ -131,6 +142,10 @@ class _Round:
             return replace(moved, worker=worker) if isinstance(moved, Task) else moved
 
         return decide
+
+    def _rebuilding(self, task: Task) -> Task | Refused:
+        why = "the warehouse keeps its image no more"
+        return move(task, TaskEvent.REBUILD, who=WHO, at=self._store.clock(), why=why)
 
     def _reusing(self, kept: Any) -> Any:
         def decide(task: Task) -> Task | Refused:

@@ -19,7 +19,7 @@ from typing import Any
 from cardshop.contract import wire
 from cardshop.contract.errors import MessageRejected
 from cardshop.contract.events import Event, EventType, Log, SlotChanged
-from scheduler.domain.retrying import tried_again
+from scheduler.domain.retrying import lacks_image, tried_again
 from scheduler.domain.rights import Role
 from scheduler.domain.states import TaskState
 from scheduler.domain.tasks import Distrusted, Ignored, Overtaken, Task, TaskKind, fold
@@ -76,6 +76,7 @@ class _Batch:
         self._refused: dict[int, MessageRejected] = {}
         self._roles: Mapping[str, Role] = {}
         self._hands_free = False  # a worker came, or ended a task: it may take one that waits
+        self._without_image: set[str] = set()  # write tasks
         self._overtaken: set[tuple[str, int, str]] = set()  # task, attempt, node
 
     def fold(self) -> dict[int, MessageRejected]:
@@ -176,6 +177,9 @@ class _Batch:
                 followed[after.order_id] = after.history[-1].who
                 self._hands_free |= after.final or after.attempt > before.attempt
                 notices.task_moved(self._store, before, after, session)
+            if before.id in self._without_image:
+                # The next round has it built anew.
+                self._store.images.lose(before.image_digest, before.begun_at, session)
             if _has_new_image(before, after):
                 warehouse = self._store.warehouses.every()[0].name
                 self._store.images.keep(after.outcome or {}, warehouse, session)
@@ -197,6 +201,8 @@ class _Batch:
             elif isinstance(after, Overtaken):
                 self._overtaken.add((task.id, told.event.attempt, told.event.hostname))
             elif not isinstance(after, Ignored):
+                if lacks_image(after):
+                    self._without_image.add(task.id)
                 task = tried_again(after, self._now)
         return task
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -67,6 +67,20 @@ class Images:
         """The warehouse has it no more."""
         self._images.update_one(
             {"_id": digest, "state": "deleting"}, {"$set": {"state": "deleted"}}, session=session
+        )
+
+    def use_all(self, digests: Iterable[str], session: Session) -> set[str]:
+        """As :meth:`use`, for several; those of them that are kept."""
+        kept = {"_id": {"$in": sorted(digests)}, "state": "kept"}
+        self._images.update_many(kept, {"$set": {"used_at": self._clock()}}, session=session)
+        return {image["_id"] for image in self._images.find(kept, {"_id": 1}, session=session)}
+
+    def lose(self, digest: str, seen_at: datetime | None, session: Session) -> None:
+        """The warehouse does not keep the image, unless it was built anew after ``seen_at``."""
+        self._images.update_one(
+            {"_id": digest, "state": "kept", "at": {"$lte": seen_at or self._clock()}},
+            {"$set": {"state": "deleted", "deleted_at": self._clock()}},
+            session=session,
         )
 
     def every(self) -> list[Document]:

@@ -111,6 +111,21 @@ class Queue:
         groups = self._tasks.aggregate([{"$match": match}, {"$group": group}], session=session)
         return {found["_id"]: found["tasks"] for found in groups}
 
+    def images_of_cards(self, session: Session = None) -> dict[str, list[str]]:
+        """Digest of each image that cards wait for writers to write, with the orders' ids."""
+        group = {"_id": "$image_digest", "orders": {"$addToSet": "$order_id"}}
+        match = {**_PENDING_CARD, "ready_at": {"$ne": None}}
+        groups = self._tasks.aggregate([{"$match": match}, {"$group": group}], session=session)
+        return {found["_id"]: found["orders"] for found in groups}
+
+    def make_unready(self, order_id: str, session: Session) -> None:
+        """The order's image is gone: its cards wait for it again."""
+        self._tasks.update_many(
+            {**_PENDING_CARD, "order_id": order_id},
+            {"$set": {"ready_at": None}, "$inc": {"revision": 1}},
+            session=session,
+        )
+
     def make_ready(self, order_id: str, at: datetime, session: Session) -> None:
         """The order's image is there: its cards may go to writers."""
         self._tasks.update_many(

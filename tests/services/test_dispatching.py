@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from cardshop.contract.events import EventType
+from cardshop.contract.events import EventType, Failure
 from scheduler.domain.dispatching import Priority
 from scheduler.domain.rights import Role
 from scheduler.domain.states import OrderState, TaskState
@@ -16,6 +16,7 @@ from scheduler.domain.tasks import Task, TaskKind
 from scheduler.shop import orders, retrying
 from scheduler.shop.dispatching import dispatch
 from scheduler.shop.folding import fold_event
+from scheduler.shop.tasks import claim
 from scheduler.store.rounds import ROUND
 from scheduler.store.store import Store
 from tests.queues import at_work, begun, build, fail, image_of, numbers, placed, write
@@ -234,3 +235,60 @@ def test_a_retried_order_takes_the_image_that_another_order_built_meanwhile(stor
 
     assert store.orders.get(first.id).state is OrderState.BUILT
     assert image_of(store, first).state is TaskState.SUCCEEDED
+
+
+def fail_without_image(store: Store, task: Task) -> None:
+    held = claim(store, task.id, task.attempt, worker=task.worker or "", role=Role.WRITER).task
+    failure = Failure("not-found", "The warehouse does not keep the image.")
+    fold_event(store, told(held, EventType.TASK_FAILED, body=failure), sender=task.worker or "")
+
+
+def test_an_image_that_is_gone_when_a_card_is_to_be_written_is_built_anew(store: Store) -> None:
+    order = placed(store, quantity=3)
+    build(store, order)
+    first, second = at_work(store, TaskKind.WRITE)
+
+    fail_without_image(store, first)
+
+    image = image_of(store, order)
+    assert (image.state, image.attempt, image.outcome) == (TaskState.QUEUED, 2, None)
+    write(store, second)
+    build(store, order)
+    for task in at_work(store, TaskKind.WRITE):
+        write(store, task)
+    assert store.orders.get(order.id).state is OrderState.WRITTEN
+
+
+def test_a_late_word_of_a_missing_image_does_not_lose_the_one_that_was_built_since(
+    store: Store, clock: Clock
+) -> None:
+    order = placed(store, quantity=2)
+    build(store, order)
+    first, second = at_work(store, TaskKind.WRITE)
+    held = claim(store, second.id, 1, worker=second.worker or "", role=Role.WRITER).task
+    clock.forward(timedelta(seconds=1))
+    fail_without_image(store, first)
+    clock.forward(timedelta(seconds=1))
+    build(store, order)
+
+    failure = Failure("not-found", "The warehouse does not keep the image.")
+    fold_event(store, told(held, EventType.TASK_FAILED, body=failure), sender=second.worker or "")
+
+    assert image_of(store, order).state is TaskState.SUCCEEDED
+    assert store.images.kept(order.draft.image_digest)
+
+
+def test_an_order_that_reused_an_image_builds_it_when_it_was_deleted_before_its_cards(store: Store) -> None:
+    build(store, placed(store, quantity=0, image_digest="6b" * 32))
+    for name in ("writer-1", "writer-2"):
+        store.workers.seen(name, Role.WRITER, f"{name}@desk", online=False)
+    order = placed(store, image_digest="6b" * 32)
+    assert store.orders.get(order.id).state is OrderState.BUILT
+
+    store.transaction(lambda session: store.images.lose("6b" * 32, None, session))
+    add_workers(store, Role.WRITER, 2)
+    dispatch(store)
+
+    assert at_work(store, TaskKind.WRITE) == []
+    build(store, order)
+    assert [task.order_number for task in at_work(store, TaskKind.WRITE)] == [order.number]

@@ -69,14 +69,15 @@ def an_event(event_type: EventType, seq: int = 1, **values: object) -> Event:
 
 
 @pytest.mark.parametrize("state", sorted(FINAL_TASK_STATES))
-def test_a_final_state_is_left_by_a_retry_only(state: TaskState) -> None:
+def test_a_final_state_is_left_by_another_attempt_only(state: TaskState) -> None:
     leaving = {event for event in TaskEvent if not isinstance(transition(state, event), Refused)}
 
-    assert leaving <= {TaskEvent.RETRY}
+    assert leaving <= {TaskEvent.RETRY, TaskEvent.REBUILD}
 
 
 def test_a_good_card_and_a_canceled_task_are_never_tried_again() -> None:
     assert isinstance(transition(TaskState.SUCCEEDED, TaskEvent.RETRY), Refused)
+    assert isinstance(move(a_task(TaskState.SUCCEEDED), TaskEvent.REBUILD, who="s", at=NOON), Refused)
     assert isinstance(transition(TaskState.CANCELED, TaskEvent.RETRY), Refused)
 
 
