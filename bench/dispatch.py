@@ -56,6 +56,7 @@ from cardshop.stack.waiting import listens, wait_for
 from scheduler.domain.catalogue import Entry
 from scheduler.domain.media import COMMON_MEDIA
 from scheduler.domain.rights import Role
+from scheduler.shop.dispatching import dispatch
 from scheduler.shop.passwords import hash_password
 from scheduler.store.database import connect
 from scheduler.store.store import Store
@@ -68,13 +69,16 @@ RESULTS = Path("var/bench/dispatch.json").absolute()
 CREATORS = 60
 """Accounts that count as online: as many tasks, and one, may be in hand."""
 
+HEARD_SECONDS = 10.0
+"""Between two signs of life of the creators."""
+
 CALLERS = 32
 """Connections that orders come over."""
 
 IDENT = "bench:faq:"
 METALINK = f"""<metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="faq.zim"><size>1000000</size>
 <hash type="sha-256">{"c" * 64}</hash><url>http://127.0.0.1/faq.zim</url></file></metalink>"""
-LAST_SECONDS = 20.0
+LAST_SECONDS = 60.0
 """How long the last tasks may take to come."""
 
 say = Console(stderr=True).print
@@ -240,18 +244,18 @@ class Bench:
 
     def _end_tasks(self, stopped: threading.Event) -> None:
         """Gives back the places of the tasks that were received, and keeps the creators heard of."""
-        ended = 0
-        for turn in itertools.count():
-            if stopped.wait(0.1):
-                return
-            if turn % 200 == 0:
+        ended, heard = 0, time.monotonic()
+        while not stopped.wait(0.1):
+            if time.monotonic() - heard > HEARD_SECONDS:
                 self._be_heard()
+                heard = time.monotonic()
             fresh = list(itertools.islice(self._received, ended, None))
             ended += len(fresh)
             if fresh:
                 self._store._database["tasks"].update_many(  # noqa: SLF001 - in place of creators
                     {"_id": {"$in": fresh}}, {"$set": {"state": "failed"}}
                 )
+                dispatch(self._store)  # as the monitor does when a creator becomes free
 
     def _be_heard(self) -> None:
         for number in range(CREATORS):
