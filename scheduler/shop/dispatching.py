@@ -127,11 +127,13 @@ class _Round:
 
     def _hand_out(self, kind: TaskKind, chosen: Sequence[tuple[Waiting, str | None]], session: Any) -> int:
         store = self._store
+        lines = []
         for waiting, worker in chosen:
             order = store.orders.get(waiting.order_id, session)
             _, task = store.tasks.apply(waiting.task_id, self._released_to(worker), session)
             if isinstance(task, Task):
-                store.outbox.add([task_line(order, task)], session)
+                lines.append(task_line(order, task))
+        store.outbox.add(lines, session)
         store.queue.served(kind, {task.channel for task, _ in chosen}, store.clock(), session)
         return len(chosen)
 
