@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,9 +30,15 @@ class Docker:
         own = {"DOCKER_BUILDKIT": "0", "COMPOSE_DOCKER_CLI_BUILD": "0"}
         self.environment = {**os.environ, **own, **({"DOCKER_HOST": host} if host else {})}
 
-    def run(self, *words: str | Path, timeout: float = COMMAND_SECONDS) -> Completed:
+    def run(
+        self,
+        *words: str | Path,
+        timeout: float = COMMAND_SECONDS,
+        stdin: bytes | None = None,
+        allowed: Sequence[int] = (0,),
+    ) -> Completed:
         """``docker WORDS``. Raises ProgramFailed."""
-        return run(["docker", *words], timeout=timeout, env=self.environment)
+        return run(["docker", *words], timeout=timeout, stdin=stdin, env=self.environment, allowed=allowed)
 
     def answers(self) -> bool:
         if not shutil.which("docker"):

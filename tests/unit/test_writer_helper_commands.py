@@ -13,6 +13,7 @@ import pytest
 from defusedxml.ElementTree import parse
 
 from tests.writer_hosts import PASSWORD, helper, told, write_configuration
+from writer_helper import cli
 
 NEW = (
     "configure",
@@ -196,3 +197,14 @@ def naming(configuration: Path, folder: Path) -> Iterator[subprocess.Popen[str]]
     finally:
         tool.kill()
         tool.wait()
+
+
+def test_the_guide_s_commands_exist() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "technician.md").read_text()
+    commands = [
+        line.partition("#")[0].split() for line in guide.splitlines() if line.startswith("writer-helper ")
+    ]
+
+    for words in commands:
+        assert cli.parser().parse_args(words[1:])
+    assert len(commands) > 5

@@ -28,7 +28,7 @@ COMMANDS = (screens, slots, configure, name, enrol, checks, writers)
 
 def run(words: Sequence[str]) -> int:
     """Does what the words say. Returns the exit status."""
-    arguments = _parser().parse_args(words or ["screens"])
+    arguments = parser().parse_args(words or ["screens"])
     logs.set_up("writer-helper", "WARNING")
     desk = Desk(Configuration(arguments.configuration), Console(), as_json=arguments.json)
     try:
@@ -41,8 +41,9 @@ def run(words: Sequence[str]) -> int:
     return status or 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="writer-helper", description=DESCRIPTION, epilog=EPILOG)
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    main = argparse.ArgumentParser(prog="writer-helper", description=DESCRIPTION, epilog=EPILOG)
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument(
         "--configuration",
@@ -52,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         help="the configuration of this host (default: %(default)s)",
     )
     shared.add_argument("--json", action="store_true", help="print JSON, for scripts")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in COMMANDS:
         module.add(commands, shared)
-    return parser
+    return main
