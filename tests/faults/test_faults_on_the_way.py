@@ -11,20 +11,14 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.catching import MIDDLE_BYTES, catch, stored
 from tests.customers import PATIENCE_SECONDS, Customer
 from tests.real_stack import RealStack
 from tests.workers import until
-
-MIDDLE_BYTES = 16 * 1024 * 1024
-"""Of the image's 160 MB: when so many are there, the work is in its middle."""
 
 EACH_ONCE = {"image": 1, "card 1": 1, "card 2": 1}
 
@@ -159,20 +153,3 @@ def catch_build(stack: RealStack, customer: Customer, order_id: str) -> None:
     digest = customer.order(order_id)["image_digest"]
     part = stack.stack.folder.data("creator-1") / "work" / digest / f"{digest}.img.part"
     catch("the build", lambda: stored(part) > MIDDLE_BYTES)
-
-
-def catch(work: str, in_its_middle: Callable[[], bool]) -> None:
-    """Returns within some milliseconds after the work came to its middle."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    pause = threading.Event()
-    while not in_its_middle():
-        assert time.monotonic() < end, f"{work} never came to its middle"
-        pause.wait(0.002)
-
-
-def stored(file: Path) -> int:
-    """Bytes that a sparse file takes; 0 when it isn't there."""
-    try:
-        return file.stat().st_blocks * 512
-    except FileNotFoundError:
-        return 0

@@ -218,6 +218,18 @@ def test_workers_are_listed_with_their_state(desk: Desk) -> None:
     assert desk.run("workers", "list").splitlines()[1].split()[:3] == ["writer-1", "writer", "online"]
 
 
+def test_a_worker_is_drained_and_resumed_and_both_may_be_asked_twice(desk: Desk) -> None:
+    desk.log_in("technician")
+    desk.store.workers.seen("writer", Role.WRITER, "writer@desk", online=True)
+
+    for _ in range(2):
+        assert len(desk.told("workers", "drain", "writer", "--why", "new reader")["items"]) == 1
+    assert "online, drained" in desk.run("workers", "list")
+    for _ in range(2):
+        desk.run("workers", "resume", "writer")
+    assert "drained" not in desk.run("workers", "list")
+
+
 def test_a_tasks_log_is_found_by_order_and_card(desk: Desk) -> None:
     number = desk.order()
     image = desk.store.tasks.in_states([TaskState.PENDING, TaskState.QUEUED])[0]
