@@ -10,17 +10,17 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import structlog
 
-from cardshop import addresses
 from cardshop.contract.errors import ContentDamaged, DoesNotFit, ImageDamaged, InvalidInput
 from cardshop.contract.events import Phase
 from cardshop.contract.tasks import Content
 from cardshop.fit import MIB, Layout, forecast, layout
 from cardshop.image_format import BlockMap, ContentEntry, Manifest
-from creator.cache import Cache
+from creator.cache import SECTOR_BYTES, Cache
 from creator.fetch import fetch
 from creator.image.assemble import assemble
 from creator.image.base_image import BaseImage, open_base
@@ -29,8 +29,9 @@ from creator.image.data_partition import LIBRARY
 from creator.image.library import check_zim
 from creator.image.proof import check_file_systems, read_content
 from creator.meter import Meter
+from creator.mirrors import Web
 from creator.plan import BuiltImage, ImagePlan, Observe, Places
-from creator.space import SECTOR_BYTES, require_space
+from creator.space import full_disk_told, space_for
 from creator.work_folder import WorkFolder, part, sweep, work_folder
 
 LONGEST_NAME_BYTES = 255
@@ -50,8 +51,11 @@ def build(plan: ImagePlan, places: Places, observe: Observe) -> BuiltImage:
         ImageDamaged: the base is not sound, or the image failed its proof; nothing is left of it.
     """
     _check_names(plan.contents)
-    sweep(places.work)
-    with work_folder(places.work, plan.digest) as folder:
+    with (
+        full_disk_told(places.work, places.cache),
+        work_folder(places.work, plan.digest) as folder,
+    ):
+        sweep(places.work)
         manifest = folder.finished()
         seconds: dict[str, float] = {}
         if manifest is None:
@@ -77,8 +81,8 @@ def _build_anew(
     with _timed(Phase.FETCH, plan, seconds):
         base = open_base(places.bases, plan.base)
         parts = _layout(plan, base)
-        require_space(plan, base, parts.data_bytes, cache, folder.path)
-        files = _fetch_all(plan.contents, cache, places.private_hosts, observe)
+        with space_for(plan, base, parts.data_bytes, cache, folder.room):
+            files = _fetch_all(plan.contents, cache, places.web, observe)
     with _timed(Phase.BUILD, plan, seconds):
         _assemble(plan, base, parts, folder.image_part, files, cache, observe)
     with _timed(Phase.CHECK, plan, seconds):
@@ -114,22 +118,17 @@ def _layout(plan: ImagePlan, base: BaseImage) -> Layout:
     return layout(plan.size_bytes, base.manifest.root_bytes)
 
 
-def _fetch_all(
-    contents: Sequence[Content], cache: Cache, private_hosts: frozenset[str], observe: Observe
-) -> list[Path]:
+def _fetch_all(contents: Sequence[Content], cache: Cache, web: Web, observe: Observe) -> list[Path]:
     meter = Meter(Phase.FETCH, sum(content.size_bytes for content in contents), observe)
     before = 0
     files = []
-    with addresses.session(private_hosts) as web:
-        for content in contents:
+    for content in contents:
 
-            def tell(done: int, _total: int, start: int = before) -> None:
-                meter.at(start + done)
+        def tell(done: int, _total: int, start: int = before) -> None:
+            meter.at(start + done)
 
-            files.append(fetch(content, cache, web, tell))
-            with _not_believed_when_damaged([content], cache):
-                check_zim(content, files[-1])
-            before += content.size_bytes
+        files.append(fetch(content, cache, web, tell, partial(check_zim, content)))
+        before += content.size_bytes
     return files
 
 

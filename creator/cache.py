@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from creator.part_file import marks_of
+
+SECTOR_BYTES = 512  # unit of st_blocks, whatever the file system
+
 
 class Cache:
     """A folder of contents, shared by the creators of a host."""
@@ -24,14 +28,22 @@ class Cache:
         """Where it grows while it is fetched; what is there after a crash is gone on with."""
         return self.folder / f"{sha256}.part"
 
-    def part_bytes(self, sha256: str) -> int:
-        """How much of it was fetched, not yet checked."""
-        part = self.part(sha256)
-        return part.stat().st_size if part.exists() else 0
+    def has(self, sha256: str, size: int) -> bool:
+        """Whether the content is there; one that isn't as long as it was is forgotten."""
+        try:
+            whole = self.path(sha256).stat().st_size == size
+        except FileNotFoundError:
+            return False
+        if not whole:
+            self.drop(sha256)
+        return whole
 
     def missing_bytes(self, sha256: str, size: int) -> int:
-        """How much of a content of ``size`` bytes is still to be fetched."""
-        return 0 if self.path(sha256).exists() else max(size - self.part_bytes(sha256), 0)
+        """How much room a content of ``size`` bytes still needs here."""
+        if self.has(sha256, size):
+            return 0
+        part = self.part(sha256)
+        return max(size - (part.stat().st_blocks * SECTOR_BYTES if part.exists() else 0), 0)
 
     def keep(self, sha256: str) -> Path:
         """The checked part becomes the content, durably and at once."""
@@ -39,6 +51,7 @@ class Cache:
         with part.open("rb") as stream:
             os.fsync(stream.fileno())
         part.replace(final)
+        marks_of(part).unlink(missing_ok=True)
         sync_folder(self.folder)
         return final
 
@@ -46,6 +59,7 @@ class Cache:
         """Forgets a content and its part."""
         self.path(sha256).unlink(missing_ok=True)
         self.part(sha256).unlink(missing_ok=True)
+        marks_of(self.part(sha256)).unlink(missing_ok=True)
 
     @contextmanager
     def alone(self, sha256: str) -> Iterator[None]:

@@ -1,169 +1,254 @@
-"""Fetches contents over HTTP into the cache: resumed where they stopped, checked before they are kept."""
+"""Fetches contents over HTTP into the cache: from several mirrors at once, resumed where it stopped.
+
+Where the content's metalink tells the checksums of its pieces, each is checked as it comes and a wrong one is
+fetched again, from another mirror. The whole file is checked always, by the SHA-256 that was ordered.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
-from urllib.parse import urljoin, urlsplit
 
-import requests
 import structlog
 
 from cardshop.contract.errors import CardshopError, ContentDamaged, MirrorRefused
 from cardshop.contract.tasks import Content
+from cardshop.metalink import Pieces, read_metalink
+from creator.board import Board
 from creator.cache import Cache
+from creator.mirrors import Mirror, Web
+from creator.part_file import PartFile
 
-CONNECT_SECONDS = 10.0
-STALL_SECONDS = 30.0
-"""A mirror that sends nothing for this long is left for the next."""
+MIRRORS_AT_ONCE = 4
+WRONG_PIECES = 3
+"""A mirror that sent so many is left."""
 
-REDIRECTS = 5
-TRIES = 5
-"""How often one mirror is asked for a content; more than once only when that can help."""
-
-_PIECE_BYTES = 64 * 1024
-"""Read at once; as much is asked for again when a connection breaks."""
-_REDIRECTED = {301, 302, 303, 307, 308}
+_TELL_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)
 
+Observe = Callable[[int, int], None]
+"""Called with bytes done, bytes in all."""
 
-class _Hash(Protocol):
-    def update(self, data: bytes, /) -> None: ...
-
-    def hexdigest(self) -> str: ...
+Check = Callable[[Path], None]
+"""Looks at a fetched file before it is believed; raises ContentDamaged."""
 
 
-def fetch(content: Content, cache: Cache, web: requests.Session, observe: Callable[[int, int], None]) -> Path:
+def fetch(content: Content, cache: Cache, web: Web, observe: Observe, check: Check) -> Path:
     """The content's file in the cache, fetched if it wasn't there.
 
     Args:
         content: its addresses, size and SHA-256.
         cache: where it goes.
-        web: the session to fetch with, see :func:`cardshop.addresses.session`.
-        observe: called with bytes done, bytes in all.
+        web: what may be asked, and how long is waited.
+        observe: called as it grows.
+        check: a last look at the file whose SHA-256 is right, before it is kept.
 
     Raises:
-        ContentDamaged: every mirror that answered has other bytes.
+        ContentDamaged: every mirror that answered has other bytes, or ``check`` found it unsound.
         MirrorRefused: no mirror delivers, or none may be fetched from.
+        OSError: there is no room for it (ENOSPC).
     """
     with cache.alone(content.sha256):
         final = cache.path(content.sha256)
-        if final.exists():
+        if cache.has(content.sha256, content.size_bytes):
             observe(content.size_bytes, content.size_bytes)
             return final
-        problem: CardshopError = MirrorRefused(f"{content.title} has no address.", field=content.ident)
-        for url in (content.url, *content.mirrors):
-            try:
-                return _fetch_from_mirror(url, content, cache, web, observe)
-            except (MirrorRefused, ContentDamaged) as error:
-                log.warning("mirror failed", content=content.ident, why=error.sentence)
-                problem = error
-        raise problem
-
-
-def _fetch_from_mirror(
-    url: str, content: Content, cache: Cache, web: requests.Session, observe: Callable[[int, int], None]
-) -> Path:
-    """Asks one mirror, again while that can help: it got further, or the wrong bytes began with another's."""
-    for tries_left in reversed(range(TRIES)):
-        before = cache.part_bytes(content.sha256)
+        _bring(content, cache, web, observe)
         try:
-            _fetch_from(url, content, cache.part(content.sha256), web, observe)
-            return cache.keep(content.sha256)
-        except MirrorRefused:
-            if not tries_left or cache.part_bytes(content.sha256) <= before:
-                raise
+            check(cache.part(content.sha256))
         except ContentDamaged:
             cache.drop(content.sha256)
-            if not (tries_left and before):
-                raise
-    raise AssertionError("the last try returns or raises")
+            raise
+        return cache.keep(content.sha256)
 
 
-def _fetch_from(
-    url: str, content: Content, part: Path, web: requests.Session, observe: Callable[[int, int], None]
-) -> None:
-    digest = hashlib.sha256()
-    with part.open("ab+") as target:
-        target.seek(0)
-        done = _hash_again(target.read, digest)
-        if done < content.size_bytes:
-            with _ask(url, done, web, content) as answer:
-                if answer.status_code == requests.codes.ok and done:  # it doesn't know ranges
-                    target.truncate(0)
-                    digest, done = hashlib.sha256(), 0
-                for piece in _pieces(answer):
-                    done += len(piece)
-                    if done > content.size_bytes:
-                        break
-                    target.write(piece)
-                    digest.update(piece)
-                    observe(done, content.size_bytes)
-    if done < content.size_bytes:
-        raise MirrorRefused(
-            f"{_host(url)} stopped sending {content.title} after {done} of {content.size_bytes} bytes.",
-            field=content.ident,
-        )
-    if done > content.size_bytes or digest.hexdigest() != content.sha256:
-        raise ContentDamaged(
-            f"{_host(url)} has other bytes for {content.title} than the catalogue says.",
-            hint="Refresh the catalogue and order again, or tell the publisher.",
-            field=content.ident,
-        )
-
-
-def _hash_again(read: Callable[[int], bytes], digest: _Hash) -> int:
-    done = 0
-    while piece := read(_PIECE_BYTES):
-        digest.update(piece)
-        done += len(piece)
-    return done
-
-
-def _ask(url: str, start: int, web: requests.Session, content: Content) -> requests.Response:
-    """Asks for the bytes from ``start`` on; follows redirects, each looked at like the first address."""
-    headers = {"Range": f"bytes={start}-"} if start else {}
-    address = url
-    for _ in range(REDIRECTS + 1):
-        if urlsplit(address).scheme not in ("http", "https"):
-            raise MirrorRefused(f"{_host(url)} is no http or https address.", field=content.ident)
+def _bring(content: Content, cache: Cache, web: Web, observe: Observe) -> None:
+    """Leaves the part whole and of the right SHA-256, or raises."""
+    urls = (content.url, *content.mirrors)
+    pieces = _told_pieces(content, web)
+    with PartFile(cache.part(content.sha256), content.size_bytes, pieces) as part:
+        had = part.bytes_there
         try:
-            answer = web.get(
-                address,
-                headers=headers,
-                stream=True,
-                allow_redirects=False,
-                timeout=(CONNECT_SECONDS, STALL_SECONDS),
-            )
-        except (requests.RequestException, OSError, ValueError) as error:
-            raise MirrorRefused(f"{_host(url)} does not answer.", field=content.ident) from error
-        if answer.status_code not in _REDIRECTED:
-            break
-        answer.close()
-        address = urljoin(address, answer.headers.get("Location", ""))
-    if answer.status_code == requests.codes.ok or (start and _continues(answer, start)):
-        return answer
-    answer.close()
-    raise MirrorRefused(
-        f"{_host(url)} answered {answer.status_code} for {content.title}.", field=content.ident
-    )
+            if _download(part, content, urls, web, observe):
+                return
+        except BaseException:
+            if not part.bytes_there:
+                cache.drop(content.sha256)  # room that was taken for nothing
+            raise
+        if pieces is not None and part.forget_wrong() and _download(part, content, urls, web, observe):
+            return
+        # Who sent the wrong bytes is not known, or the pieces' checksums lie: each mirror for itself.
+        log.warning("wrong bytes, asking each mirror alone", content=content.ident)
+        part.pieces = None
+        for url in urls if had or len(urls) > 1 else ():
+            part.forget_all()
+            try:
+                if _download(part, content, [url], web, observe):
+                    return
+            except (MirrorRefused, ContentDamaged) as error:
+                log.warning("mirror failed", content=content.ident, why=error.sentence)
+    cache.drop(content.sha256)
+    raise _other_bytes(content, "Each mirror")
 
 
-def _continues(answer: requests.Response, start: int) -> bool:
-    told = answer.headers.get("Content-Range", "")
-    return answer.status_code == requests.codes.partial_content and told.startswith(f"bytes {start}-")
-
-
-def _pieces(answer: requests.Response) -> Iterator[bytes]:
-    """The bytes that come; fewer than announced when the connection breaks."""
+def _told_pieces(content: Content, web: Web) -> Pieces | None:
+    if content.metalink is None:
+        return None
+    mirror = Mirror(content.metalink, content, web)
     try:
-        yield from answer.iter_content(_PIECE_BYTES)
-    except (requests.RequestException, OSError) as error:
-        log.info("connection broke", why=type(error).__name__)
+        told = read_metalink(mirror.document(), url=content.metalink)
+    except MirrorRefused as error:
+        log.info("no checksums of pieces", content=content.ident, why=error.sentence)
+        return None
+    finally:
+        mirror.close()
+    is_it = (told.sha256, told.size_bytes) == (content.sha256, content.size_bytes)
+    return told.pieces if is_it else None
 
 
-def _host(url: str) -> str:
-    return urlsplit(url).hostname or "The address"
+def _download(part: PartFile, content: Content, urls: Sequence[str], web: Web, observe: Observe) -> bool:
+    """Fetches what is missing; whether the whole then has the SHA-256 that it must have.
+
+    Raises:
+        ContentDamaged, MirrorRefused: something is missing still, and no mirror is left.
+    """
+    digest, hashed = hashlib.sha256(), 0
+    observe(part.bytes_there, part.size)
+    with _mirrors_at_work(part, content, urls, web) as (board, problems):
+        going_on = True
+        while going_on:
+            going_on = board.wait(_TELL_SECONDS)
+            while hashed < part.count and part.is_there(hashed):
+                digest.update(part.read(hashed))
+                hashed += 1
+            observe(part.bytes_there, part.size)
+            for problem in problems:
+                if not isinstance(problem, CardshopError):
+                    raise problem
+    if not part.is_whole:
+        raise next((item for item in problems if isinstance(item, ContentDamaged)), problems[-1])
+    return digest.hexdigest() == content.sha256
+
+
+@contextmanager
+def _mirrors_at_work(
+    part: PartFile, content: Content, urls: Sequence[str], web: Web
+) -> Iterator[tuple[Board, list[Exception]]]:
+    """Threads that fetch until the part is whole or they can't; none is left afterwards."""
+    at_once = min(MIRRORS_AT_ONCE, len(urls))
+    board, problems = Board(part, len(urls)), list[Exception]()
+    mirrors = [Mirror(url, content, web) for url in urls]
+    waiting = iter(enumerate(mirrors))
+    lock = threading.Lock()
+
+    def work() -> None:
+        while True:
+            with lock:
+                numbered = next(waiting, None)
+            if numbered is None:
+                return
+            try:
+                _fetch_from(*numbered, part, board)
+            except Exception as error:  # noqa: BLE001 - the main thread raises it
+                problems.append(error)
+                log.warning("mirror failed", content=content.ident, why=str(error))
+            finally:
+                board.give_back(numbered[0])
+                board.leave()
+
+    threads = [threading.Thread(target=work, name=f"mirror {number}") for number in range(at_once)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield board, problems
+    finally:
+        board.close()
+        for mirror in mirrors:
+            mirror.stop()
+        for thread in threads:
+            thread.join()
+        for mirror in mirrors:
+            mirror.close()
+
+
+def _fetch_from(number: int, mirror: Mirror, part: PartFile, board: Board) -> None:
+    """Brings pieces from one mirror, as long as it makes progress.
+
+    Raises:
+        MirrorRefused, ContentDamaged: it is of no more use.
+    """
+    cut = _Cut(part)
+    wrong = 0
+    while (run := board.take(number)) is not None:
+        had = part.bytes_there + cut.begin_at(run[0])
+        try:
+            for offset, data in mirror.read(cut.offset, part.start(run[1])):
+                for index, piece in cut.add(offset, data):
+                    wrong += not board.put(number, index, piece)
+                if wrong >= WRONG_PIECES:
+                    raise _other_bytes(mirror.content, mirror.host)
+                if cut.is_at_end:
+                    break
+        except MirrorRefused:
+            if part.bytes_there + cut.rest_bytes <= had:
+                raise
+        finally:
+            board.give_back(number)
+    if wrong:
+        raise _other_bytes(mirror.content, mirror.host)
+
+
+class _Cut:
+    """Cuts what a mirror sends in pieces; what a broken connection leaves of one is gone on with."""
+
+    def __init__(self, part: PartFile) -> None:
+        self._part = part
+        self._index = 0
+        self._rest = bytearray()
+
+    @property
+    def rest_bytes(self) -> int:
+        """What is there of a piece that isn't whole yet."""
+        return len(self._rest)
+
+    @property
+    def offset(self) -> int:
+        """The next byte that is wanted."""
+        return self._part.start(self._index) + len(self._rest)
+
+    @property
+    def is_at_end(self) -> bool:
+        """The content's last piece was cut."""
+        return self._index == self._part.count
+
+    def begin_at(self, index: int) -> int:
+        """Goes to a piece; how much of it is there already."""
+        if index != self._index:
+            self._index, self._rest = index, bytearray()
+        return len(self._rest)
+
+    def add(self, offset: int, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """The pieces that ``data`` completes."""
+        if offset != self.offset:  # the mirror knows no ranges and sends from the start
+            self.begin_at(-1)
+            self.begin_at(0)
+        self._rest += data
+        while not self.is_at_end:
+            length = self._part.start(self._index + 1) - self._part.start(self._index)
+            if len(self._rest) < length:
+                return
+            yield self._index, bytes(self._rest[:length])
+            del self._rest[:length]
+            self._index += 1
+
+
+def _other_bytes(content: Content, who: str) -> ContentDamaged:
+    return ContentDamaged(
+        f"{who} has other bytes for {content.title} than the catalogue says.",
+        hint="Refresh the catalogue and order again, or tell the publisher.",
+        field=content.ident,
+    )

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from cardshop.contract.events import Phase
 from cardshop.contract.tasks import BaseReference, Content, CreateTask
+from creator.mirrors import Web
 
 Observe = Callable[[Phase, int, int, str], None]
 """Called with (phase, done, total, unit) as the work goes on, often: the callee thins it out.
@@ -35,12 +36,12 @@ class ImagePlan:
 
 @dataclass(frozen=True)
 class Places:
-    """The folders that a creator works with, and where it may fetch from."""
+    """The folders that a creator works with, and what it may fetch."""
 
     bases: Path  # NAME.img and NAME.json of each base image
     cache: Path  # verified contents by SHA-256; shared by the creators of a host
     work: Path  # images being built and built; a file system that has holes
-    private_hosts: frozenset[str] = frozenset()  # host names or addresses that may be private ("127.0.0.1")
+    web: Web
 
 
 @dataclass(frozen=True)

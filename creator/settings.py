@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cardshop.settings import setting
 from cardshop.worker import WorkerSettings
+from creator.mirrors import STALL_SECONDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,3 +20,5 @@ class Settings(WorkerSettings):
     private_mirrors: tuple[str, ...] = setting(
         "hosts that contents may come from although their addresses are private; comma separated", default=()
     )
+    stall_seconds: float = setting("a mirror that sends nothing for so long is left", default=STALL_SECONDS)
+    fetch_rate: int = setting("bytes a second that contents are fetched with at most; 0: no limit", default=0)

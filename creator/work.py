@@ -10,6 +10,8 @@ from cardshop.contract.tasks import Claim, CreateTask
 from cardshop.warehouse_client import Warehouse
 from cardshop.worker import Reporter
 from creator.build import build
+from creator.mirrors import Web
+from creator.pace import Pace
 from creator.plan import BuiltImage, ImagePlan, Places
 from creator.settings import Settings
 from creator.work_folder import discard
@@ -23,7 +25,8 @@ def create(settings: Settings, task: CreateTask, claim: Claim, reporter: Reporte
     """
     if claim.card_configuration is None:
         raise MessageRejected("The claim has no card configuration.", field="card_configuration")
-    places = Places(settings.bases, settings.cache, settings.work, frozenset(settings.private_mirrors))
+    web = Web(frozenset(settings.private_mirrors), settings.stall_seconds, Pace(settings.fetch_rate))
+    places = Places(settings.bases, settings.cache, settings.work, web)
     built = build(ImagePlan.of(task, claim.card_configuration), places, reporter.progress)
     reporter.log(f"Image built: {built.mapped_bytes:,} of {built.size_bytes:,} bytes hold data.")
     upload_seconds = _upload(settings, task.image_digest, built, claim, reporter)

@@ -29,6 +29,11 @@ class WorkFolder:
         """Where the image is put together."""
         return part(self.image)
 
+    @property
+    def room(self) -> Path:
+        """Takes the image's room until the image does."""
+        return part(self.path / "room")
+
     def finished(self) -> Manifest | None:
         """The manifest of the image that an earlier build finished here, if one did."""
         if not all(final.is_file() for final in self._finals()):

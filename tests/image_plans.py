@@ -9,6 +9,7 @@ from typing import Any
 
 from cardshop.contract.tasks import BaseReference, Content
 from cardshop.fit import MIB
+from creator.mirrors import Web
 from creator.plan import ImagePlan, Places
 from tests.mirror import Mirror
 from tests.tiny_base import make_tiny_base
@@ -17,6 +18,7 @@ IMAGE_BYTES = 640 * MIB
 """The tiny base and 96 MiB of data partition."""
 
 LOOPBACK = frozenset({"127.0.0.1"})
+WEB = Web(LOOPBACK, stall_seconds=2.0)
 
 
 def make_content(mirror: Mirror, file: str, data: bytes, **changes: Any) -> Content:
@@ -38,7 +40,7 @@ def make_content(mirror: Mirror, file: str, data: bytes, **changes: Any) -> Cont
 def make_places(folder: Path) -> Places:
     """Empty folders for a creator, and a tiny base."""
     bases = make_tiny_base(folder / "bases")
-    return Places(bases, folder / "cache", folder / "work", LOOPBACK)
+    return Places(bases, folder / "cache", folder / "work", WEB)
 
 
 def make_plan(places: Places, *contents: Content, **changes: Any) -> ImagePlan:

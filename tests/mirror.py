@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,8 +19,12 @@ class Mirror:
     files: dict[str, bytes] = field(default_factory=dict)
     redirects: dict[str, str] = field(default_factory=dict)
     cut_after: int | None = None  # bytes of an answer's body before the connection is closed
+    stall_after: int | None = None  # bytes of an answer's body before nothing more is sent
+    trickle: bool = False  # a byte in a while, so that the connection never is silent
     knows_ranges: bool = True
     asked: list[tuple[str, str]] = field(default_factory=list)  # name and Range header of each request
+    sent: int = 0  # bytes of files
+    ending: threading.Event = field(default_factory=threading.Event)
 
     def url(self, name: str) -> str:
         """The address of a file."""
@@ -46,6 +50,7 @@ def serve_mirror() -> Iterator[Mirror]:
     try:
         yield mirror
     finally:
+        mirror.ending.set()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -65,12 +70,34 @@ def _answer(request: BaseHTTPRequestHandler, mirror: Mirror) -> None:
         request.send_error(HTTPStatus.NOT_FOUND)
         return
     content = mirror.files[name]
-    start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and mirror.knows_ranges else 0
-    request.send_response(HTTPStatus.PARTIAL_CONTENT if start else HTTPStatus.OK)
-    if start:
-        request.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-    request.send_header("Content-Length", str(len(content) - start))
+    start, end = _range(wanted, len(content)) if mirror.knows_ranges else (0, len(content))
+    request.send_response(HTTPStatus.PARTIAL_CONTENT if wanted and mirror.knows_ranges else HTTPStatus.OK)
+    if wanted and mirror.knows_ranges:
+        request.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(content)}")
+    request.send_header("Content-Length", str(end - start))
     request.end_headers()
-    end = len(content) if mirror.cut_after is None else start + mirror.cut_after
-    request.wfile.write(content[start:end])
     request.close_connection = True
+    with suppress(ConnectionError):  # whoever asked has enough
+        _send(request, mirror, content[start:end])
+
+
+def _send(request: BaseHTTPRequestHandler, mirror: Mirror, body: bytes) -> None:
+    if mirror.trickle:
+        for byte in body:
+            request.wfile.write(bytes([byte]))
+            mirror.sent += 1
+            if mirror.ending.wait(0.05):
+                return
+    limits = [limit for limit in (mirror.cut_after, mirror.stall_after) if limit is not None]
+    body = body[: min(limits, default=len(body))]
+    request.wfile.write(body)
+    mirror.sent += len(body)
+    if mirror.stall_after is not None:
+        mirror.ending.wait()
+
+
+def _range(wanted: str, size: int) -> tuple[int, int]:
+    if not wanted:
+        return 0, size
+    first, _, last = wanted.removeprefix("bytes=").partition("-")
+    return int(first), int(last) + 1 if last else size

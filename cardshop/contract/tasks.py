@@ -30,6 +30,7 @@ class Content:
     mirrors: tuple[str, ...]  # other addresses of the same bytes, best first
     size_bytes: int
     sha256: str
+    metalink: str | None = None  # address of the file's metalink, which may tell the checksums of its pieces
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import requests
 
+from cardshop.metalink import METALINK, NAMESPACE
 from cardshop.programs import find, run
 from cardshop.settings import Address
 from cardshop.stack.folder import StackFolder
@@ -23,11 +24,11 @@ from cardshop.stack.service import Service
 from cardshop.stack.waiting import wait_for
 
 PORTS = ("library-feed", "library-mirror")
-METALINK = "urn:ietf:params:xml:ns:metalink"
-"""Namespace of a metalink document."""
 
 RELOAD_SECONDS = 30.0
 """For kiwix-serve to notice a new book list; it looks each second."""
+
+PIECE_BYTES = 1024 * 1024
 
 EMPTY = '<?xml version="1.0" encoding="UTF-8"?>\n<library version="20110515"/>\n'
 
@@ -81,14 +82,21 @@ class Library:
         return feed.ok and feed.text.count("<entry>") == books
 
 
-def write_metalink(zim: Path, address: str) -> None:
-    """Puts ``NAME.zim.meta4`` beside a ZIM file that is served at ``address``."""
+def write_metalink(zim: Path, address: str, *more_addresses: str) -> None:
+    """Puts ``NAME.zim.meta4``, with the checksums of its pieces, beside a ZIM file that is served there."""
+    whole, pieces = hashlib.sha256(), []
     with zim.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    ET.register_namespace("", METALINK)
-    document = ET.Element(f"{{{METALINK}}}metalink")
-    entry = ET.SubElement(document, f"{{{METALINK}}}file", name=zim.name)
-    ET.SubElement(entry, f"{{{METALINK}}}size").text = str(zim.stat().st_size)
-    ET.SubElement(entry, f"{{{METALINK}}}hash", type="sha-256").text = digest
-    ET.SubElement(entry, f"{{{METALINK}}}url", priority="1").text = address
+        while piece := stream.read(PIECE_BYTES):
+            whole.update(piece)
+            pieces.append(hashlib.sha256(piece).hexdigest())
+    ET.register_namespace("", NAMESPACE)
+    document = ET.Element(f"{METALINK}metalink")
+    entry = ET.SubElement(document, f"{METALINK}file", name=zim.name)
+    ET.SubElement(entry, f"{METALINK}size").text = str(zim.stat().st_size)
+    ET.SubElement(entry, f"{METALINK}hash", type="sha-256").text = whole.hexdigest()
+    told = ET.SubElement(entry, f"{METALINK}pieces", length=str(PIECE_BYTES), type="sha-256")
+    for checksum in pieces:
+        ET.SubElement(told, f"{METALINK}hash").text = checksum
+    for priority, mirror in enumerate((address, *more_addresses), 1):
+        ET.SubElement(entry, f"{METALINK}url", priority=str(priority)).text = mirror
     ET.ElementTree(document).write(zim.with_name(f"{zim.name}.meta4"), encoding="utf-8", xml_declaration=True)

@@ -68,14 +68,17 @@ def add_contents(
     Raises:
         ContentDamaged: a file hasn't the checksum that it must have.
         DoesNotFit: the partition is full.
+        OSError: the disk is (ENOSPC); the room for all files is taken before the first is written.
     """
     target = os.open(image, os.O_RDWR | os.O_CLOEXEC)
     try:
         with Ext4(image, offset, now=now) as system:
             folder = system.make_folder(ROOT_INODE, FOLDER)
             _write_bytes(target, library, system.allocate(folder, LIBRARY, len(library)))
-            for name, path, sha256 in files:
-                ranges = system.allocate(folder, name, path.stat().st_size)
+            placed = [(file, system.allocate(folder, file[0], file[1].stat().st_size)) for file in files]
+            for piece in (piece for _, ranges in placed for piece in ranges):
+                os.posix_fallocate(target, piece.offset, piece.length)
+            for (name, path, sha256), ranges in placed:
                 if _write_file(target, path, ranges, observe) != sha256:
                     raise ContentDamaged(f"The bytes of {name} are not those that were ordered.", field=name)
     finally:

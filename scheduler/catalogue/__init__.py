@@ -1,1 +1,1 @@
-"""Reads what content publishers offer: OPDS feeds and metalinks, over HTTP with limits."""
+"""Reads what publishers offer over HTTP, with limits: OPDS feeds (metalinks: ``cardshop.metalink``)."""

@@ -30,3 +30,4 @@ class FileFacts:
     size_bytes: int
     sha256: str
     urls: tuple[str, ...]  # best first, at least one
+    metalink: str  # its address

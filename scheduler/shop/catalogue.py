@@ -6,8 +6,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import structlog
 
+from cardshop import metalink
 from cardshop.contract.errors import MirrorRefused
-from scheduler.catalogue import metalink, opds
+from scheduler.catalogue import opds
 from scheduler.catalogue.web import Web
 from scheduler.domain.catalogue import Entry, FileFacts
 from scheduler.store.catalogue import Catalogue
@@ -57,7 +58,8 @@ def file_facts(web: Web, entry: Entry) -> FileFacts:
     """The exact file behind an entry, now. Raises MirrorRefused."""
     url = entry.url if entry.url.endswith(metalink.SUFFIX) else entry.url + metalink.SUFFIX
     page = web.get(url)
-    return metalink.read_metalink(page.body or b"", url=page.url)
+    file = metalink.read_metalink(page.body or b"", url=page.url)
+    return FileFacts(file.name, file.size_bytes, file.sha256, file.urls, metalink=url)
 
 
 def _all_entries(web: Web, name: str, url: str, body: bytes) -> list[Entry]:

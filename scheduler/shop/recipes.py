@@ -150,6 +150,7 @@ def _content(entry: Entry, file: FileFacts) -> Content:
         mirrors=file.urls[1:],
         size_bytes=file.size_bytes,
         sha256=file.sha256,
+        metalink=file.metalink,
     )
 
 

@@ -39,6 +39,7 @@ MESSAGES: dict[str, CreateTask | WriteTask | Claim] = {
                 mirrors=("https://second.example/wikipedia_fr_test_mini.zim",),
                 size_bytes=123_456_789,
                 sha256="c" * 64,
+                metalink="https://mirror.example/wikipedia_fr_test_mini.zim.meta4",
             ),
         ),
     ),

@@ -295,13 +295,10 @@ def test_a_cache_that_was_changed_is_found_while_building_and_not_believed_again
     assert [path.exists() for path in kept] == [True, False]
 
 
-def test_a_cache_that_was_cut_is_fetched_again_by_the_next_build(plan: ImagePlan, places: Places) -> None:
+def test_a_cached_content_that_was_cut_is_fetched_again(plan: ImagePlan, places: Places) -> None:
     build(plan, places, unseen)
     discard(places.work, plan.digest)
     os.truncate(places.cache / plan.contents[0].sha256, 1000)
-
-    with pytest.raises(ContentDamaged, match="no sound ZIM file"):
-        build(plan, places, unseen)
 
     assert build(plan, places, unseen).image.exists()
 

@@ -7,15 +7,25 @@ import os
 import random
 import signal
 import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cardshop.contract.events import Phase
+from cardshop.image_format import Manifest
 from creator.build import build
-from tests.image_plans import make_content, make_places, make_plan
-from tests.mirror import serve_mirror
+from creator.mirrors import Web
+from creator.pace import Pace
+from creator.plan import ImagePlan, Places
+from creator.work_folder import discard
+from tests.image_plans import LOOPBACK, make_content, make_places, make_plan
+from tests.mirror import Mirror, serve_mirror
 from tests.zims import make_zim
+
+KILLS = 25
+MIB = 1024 * 1024
 
 
 def unseen(_phase: Phase, _done: int, _total: int, _unit: str) -> None:
@@ -32,9 +42,10 @@ def test_a_build_that_was_killed_goes_on_and_nothing_half_done_is_final(
     context = multiprocessing.get_context("fork")
     places = make_places(tmp_path)
     with serve_mirror() as mirror:
-        # Large enough for the first stop to be in the middle of the second one.
-        text = random.Random(1).randbytes(300_000).hex()  # noqa: S311 - it only mustn't compress well
-        zims = [make_zim(tmp_path / name, name, {"page": text}) for name in ("first.zim", "second.zim")]
+        # Large and slow enough for the first stop to be in the middle of the second one.
+        places = replace(places, web=Web(LOOPBACK, pace=Pace(8 * MIB)))
+        stuffing = {"stuffing": bytes(4 * MIB)}
+        zims = [make_zim(tmp_path / name, name, 2, files=stuffing) for name in ("first.zim", "second.zim")]
         contents = [make_content(mirror, zim.name, zim.read_bytes()) for zim in zims]
         plan = make_plan(places, *contents)
         reached = context.Event()
@@ -60,3 +71,64 @@ def test_a_build_that_was_killed_goes_on_and_nothing_half_done_is_final(
         assert built.image.stat().st_size == plan.size_bytes
         assert len(mirror.asked) == asked
         assert {path.suffix for path in built.image.parent.iterdir()} == {".img", ".bmap", ".json"}
+
+
+def test_a_build_killed_at_25_random_moments_ends_in_the_image_that_an_undisturbed_one_makes(
+    tmp_path: Path,
+) -> None:
+    chance = random.Random(4)  # noqa: S311 - moments, no secret
+    slowly = Web(LOOPBACK, pace=Pace(16 * MIB))  # so that fetching takes about as long as the rest
+    places = replace(make_places(tmp_path), web=slowly)
+    with serve_mirror() as mirror:
+        stuffing = {"stuffing": chance.randbytes(8 * MIB)}
+        zims = [make_zim(tmp_path / name, name, 2, files=stuffing) for name in ("first.zim", "second.zim")]
+        plan = make_plan(places, *(make_content(mirror, zim.name, zim.read_bytes()) for zim in zims))
+        begun = time.monotonic()
+        undisturbed = build(plan, places, unseen).manifest.read_bytes()
+        seconds = time.monotonic() - begun
+        killed = 0
+        while killed < KILLS:
+            forget_all(plan, places)
+            mirror.asked.clear()
+            while kill_at_some_moment(plan, places, chance.uniform(0, seconds)):
+                killed += 1
+                assert_no_half_image_has_a_final_name(plan, places)
+            assert build(plan, places, unseen).manifest.read_bytes() == undisturbed
+            assert_nothing_was_asked_for_again(mirror)
+
+    assert {path.suffix for path in (places.work / plan.digest).iterdir()} == {".img", ".bmap", ".json"}
+
+
+def kill_at_some_moment(plan: ImagePlan, places: Places, seconds: float) -> bool:
+    """Builds in a process that is killed after that time; False when it had ended before."""
+    process = multiprocessing.get_context("fork").Process(target=build, args=(plan, places, unseen))
+    process.start()
+    process.join(seconds)
+    process.kill()
+    process.join()
+    return process.exitcode != 0
+
+
+def assert_no_half_image_has_a_final_name(plan: ImagePlan, places: Places) -> None:
+    folder = places.work / plan.digest
+    if (folder / f"{plan.digest}.json").exists():  # the last to get its name
+        manifest = Manifest.from_file(folder / f"{plan.digest}.json")
+        assert (folder / f"{plan.digest}.img").stat().st_size == manifest.bytes
+        assert (folder / f"{plan.digest}.bmap").exists()
+    for content in plan.contents:
+        kept = places.cache / content.sha256
+        assert not kept.exists() or kept.stat().st_size == content.size_bytes
+
+
+def assert_nothing_was_asked_for_again(mirror: Mirror) -> None:
+    furthest: dict[str, int] = {}
+    for name, wanted in mirror.asked:
+        start = int(wanted.removeprefix("bytes=").partition("-")[0] or 0)
+        assert start >= furthest.get(name, 0)
+        furthest[name] = start
+
+
+def forget_all(plan: ImagePlan, places: Places) -> None:
+    discard(places.work, plan.digest)
+    for content in plan.contents:
+        (places.cache / content.sha256).unlink(missing_ok=True)
