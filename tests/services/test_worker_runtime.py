@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.domain.states import OrderState, TaskState
-from scheduler.shop import orders
+from scheduler.domain.states import AttemptState, OrderState, TaskState
+from scheduler.shop import orders, retrying
 from tests.real_services import RealMongod, RealRabbit
 from tests.shop import a_draft, new_store
 from tests.workers import Shop, WorkerProcess, open_shop, reaches, until
@@ -197,6 +197,45 @@ def test_a_task_after_an_outage_can_still_be_canceled(shop: Shop) -> None:
     orders.cancel(shop.store, order, who="operator")
 
     reaches(shop, order, TaskState.CANCELED, seconds=15)
+
+
+def test_a_worker_whose_task_was_given_to_another_is_told_to_stop_and_only_that_one(shop: Shop) -> None:
+    worker = shop.worker("creator-1")
+    order = place(shop)
+    begun(worker)
+    reaches(shop, order, TaskState.STARTED)
+    other = shop.worker("creator-2")
+    until("the other is there", lambda: "ready." in other.log)
+
+    retrying.requeue(shop.store, order, who="operator")
+    second = begun(worker, times=2)
+    until("the first has left", lambda: worker.lines("left"))
+    until("the second tells", lambda: shop.task(order).progress)
+    assert _alive(second)
+    finish(worker)
+    task = reaches(shop, order, TaskState.SUCCEEDED)
+
+    assert (task.attempt, task.worker) == (2, "creator-2")
+    assert len(worker.lines("begun")) == len(worker.lines("left")) == 2
+    assert shop.store.dead_letters.waiting() == 0
+
+
+def test_a_worker_cut_off_while_its_task_was_taken_ends_it_and_begins_the_new_attempt(shop: Shop) -> None:
+    worker = shop.worker()
+    order = place(shop)
+    begun(worker)
+    reaches(shop, order, TaskState.STARTED)
+
+    shop.rabbit.stop()
+    retrying.requeue(shop.store, order, who="operator")
+    shop.rabbit.start()
+    begun(worker, times=2)
+    finish(worker)
+    task = reaches(shop, order, TaskState.SUCCEEDED)
+
+    assert (task.attempt, task.claim) == (2, 1)
+    assert [attempt.state for attempt in task.attempts] == [AttemptState.TAKEN_AWAY, AttemptState.SUCCEEDED]
+    assert shop.store.dead_letters.waiting() == 0
 
 
 def test_a_claim_waits_for_a_scheduler_that_is_away(shop: Shop) -> None:
