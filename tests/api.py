@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import bcrypt
 
 from cardshop.stack.folder import StackFolder
 from cardshop.stack.library import PORTS, Library
@@ -20,12 +21,12 @@ from scheduler.domain.media import COMMON_MEDIA
 from scheduler.domain.rights import Role
 from scheduler.settings import ShopSettings
 from scheduler.shop.catalogue import refresh
-from scheduler.shop.passwords import hash_password
 from scheduler.store.bases import Base
-from scheduler.store.database import Clock, connect, utc_now
+from scheduler.store.database import Clock, utc_now
 from scheduler.store.store import Store
 from scheduler.store.warehouses import Warehouse
 from tests.real_services import Running
+from tests.shop import new_database
 from tests.zims import make_zim
 
 PASSWORD = "a password of tests"
@@ -97,13 +98,8 @@ class Api:
 
 def new_api(mongo_uri: str, *, clock: Clock = utc_now) -> Api:
     """The API over an empty shop: accounts, media, a base and a warehouse, no catalogue."""
-    administrator = connect(mongo_uri)
-    database = administrator.client.get_database(
-        f"test_{uuid.uuid4().hex}", codec_options=administrator.codec_options
-    )
     settings = ShopSettings(mongo_uri=mongo_uri, secret_key=SECRET_KEY, private_mirrors=("127.0.0.1",))
-    services = services_over(Store(database, clock), settings)
-    services.store.prepare()
+    services = services_over(Store(new_database(mongo_uri), clock), settings)
     services.signing.ensure_key()
     for role in Role:
         services.store.users.add(role.value, role, _password_hash())
@@ -172,4 +168,5 @@ def read_catalogue(api: Api, feed_url: str, name: str = "local") -> list[str]:
 
 @functools.cache
 def _password_hash() -> str:
-    return hash_password(PASSWORD)
+    # bcrypt's least cost: a hundred tests log in, and how much a login costs is not what they show.
+    return bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()

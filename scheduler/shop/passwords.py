@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import hmac
 import secrets
@@ -49,6 +50,12 @@ def card_password_hash(password: str, salt_seed: str) -> str:
     return bcrypt.hashpw(password.encode(), b"$2b$%02d$" % COST + salt).decode()
 
 
+@functools.cache
+def _nobodys_hash() -> bytes:
+    """A hash that no password gives; one a process, for it costs as much as a login."""
+    return bcrypt.hashpw(secrets.token_bytes(16), bcrypt.gensalt(COST))
+
+
 class PasswordCheck:
     """Compares passwords with their hashes; a pair that was right is remembered, keyed, in memory only.
 
@@ -59,7 +66,7 @@ class PasswordCheck:
         self._key = secrets.token_bytes(32)
         self._right: OrderedDict[bytes, None] = OrderedDict()
         self._lock = Lock()
-        self._nobodys_hash = bcrypt.hashpw(secrets.token_bytes(16), bcrypt.gensalt(COST))
+        self._nobodys_hash = _nobodys_hash()
 
     def is_right(self, password: str, password_hash: str) -> bool:
         """Whether ``password`` gave ``password_hash``."""
