@@ -154,7 +154,9 @@ class Expected(Told):
 class Order(OrderFacts):
     """An order with its history and tasks."""
 
-    expected: Expected
+    expected: Expected | None = Field(
+        description="null where it was not looked for: in the answer to an order placed"
+    )
     recipe_id: str | None
     contents: list[str]
     tasks: list[Task]
@@ -207,7 +209,8 @@ class OrderList(Resource):
             priority=priority,
         )
         order = shop.place(services.store, draft, idempotency_key=_idempotency_key())
-        return told_order(services, order)
+        # Where it stands is told to who asks for it: a look at the whole queue for each order is too dear.
+        return told_order(services, order, with_expectation=False)
 
 
 class OrderItem(Resource):
@@ -303,12 +306,12 @@ def seen_order(services: Services, order_id: str, caller: Caller) -> rules.Order
     return order
 
 
-def told_order(services: Services, order: rules.Order) -> Order:
+def told_order(services: Services, order: rules.Order, *, with_expectation: bool = True) -> Order:
     """The order as told, with its tasks."""
     tasks = services.store.tasks.of_order(order.id)
     return Order(
         **_facts(order),
-        expected=_expected(expect(services.store, order, tasks)),
+        expected=_expected(expect(services.store, order, tasks)) if with_expectation else None,
         recipe_id=order.draft.recipe_id,
         contents=[content.ident for content in order.draft.resolved.contents],
         tasks=[Task.of(task) for task in tasks],

@@ -6,7 +6,6 @@ from scheduler.api.operations import Resource, operation
 from scheduler.api.schemas import Listed, Moment, Told
 from scheduler.domain.rights import Right
 from scheduler.domain.states import SlotState
-from scheduler.domain.tasks import TaskKind
 from scheduler.store import drains as records
 
 
@@ -70,7 +69,8 @@ class WorkerList(Resource):
         """Every worker, by name."""
         store = self.services.store
         drains = {name: Drain.of(drain) for name, drain in store.drains.now().items()}
-        tasks = store.queue.by_worker(TaskKind.CREATE) | store.queue.by_worker(TaskKind.WRITE)
+        loads = store.queue.loads().values()
+        tasks = {name: count for load in loads for name, count in load.by_worker.items()}
         workers = [
             Worker(
                 username=worker.username,

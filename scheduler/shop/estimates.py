@@ -69,8 +69,8 @@ class _Look:
         self._own_cards = [
             task for task in tasks if task.kind is TaskKind.WRITE and task.state is not TaskState.SUCCEEDED
         ]
-        self._creators = taking_work(store, Role.CREATOR)
-        self._writers = taking_work(store, Role.WRITER)
+        takers = taking_work(store)
+        self._creators, self._writers = takers[Role.CREATOR], takers[Role.WRITER]
 
     def expectation(self) -> Expectation:
         images_in_hand, images, own_image, place = self._images()
@@ -134,7 +134,8 @@ class _Look:
     def _turns(self, kind: TaskKind) -> list[Waiting]:
         queue = self._store.queue
         waiting = queue.waiting(kind, per_lane=None)
-        return list(in_turn(waiting, queue.standings(kind), one_an_image=kind is TaskKind.CREATE))
+        standings = queue.standings(kind, queue.loads()[kind])
+        return list(in_turn(waiting, standings, one_an_image=kind is TaskKind.CREATE))
 
     def _durations(self) -> list[Callable[[int], float]]:
         return [

@@ -29,10 +29,7 @@ class Images:
     def kept(self, digest: str, session: Session = None) -> Document | None:
         """The outcome of the task that built the image, when it is still kept."""
         image = self._images.find_one({"_id": digest, "state": "kept"}, session=session)
-        if image is None:
-            return None
-        names = ("size_bytes", "mapped_bytes", "manifest_sha256", "seconds")
-        return {"image_digest": digest, **{name: image[name] for name in names}}
+        return None if image is None else _outcome(image)
 
     def use(self, digest: str, session: Session = None) -> Document | None:
         """As :meth:`kept`, for who relies on it: a deletion at the same moment is in the way of that."""
@@ -69,11 +66,18 @@ class Images:
             {"_id": digest, "state": "deleting"}, {"$set": {"state": "deleted"}}, session=session
         )
 
-    def use_all(self, digests: Iterable[str], session: Session) -> set[str]:
-        """As :meth:`use`, for several; those of them that are kept."""
-        kept = {"_id": {"$in": sorted(digests)}, "state": "kept"}
-        self._images.update_many(kept, {"$set": {"used_at": self._clock()}}, session=session)
-        return {image["_id"] for image in self._images.find(kept, {"_id": 1}, session=session)}
+    def use_all(self, digests: Iterable[str], session: Session) -> dict[str, Document]:
+        """As :meth:`use`, for several: the outcomes of those of them that are kept, by digest.
+
+        Part of a transaction: a deletion that it doesn't see yet is in the way of it.
+        """
+        found = self._images.find({"_id": {"$in": sorted(digests)}, "state": "kept"}, session=session)
+        kept = {image["_id"]: _outcome(image) for image in found}
+        if kept:
+            self._images.update_many(
+                {"_id": {"$in": sorted(kept)}}, {"$set": {"used_at": self._clock()}}, session=session
+            )
+        return kept
 
     def lose(self, digest: str, seen_at: datetime | None, session: Session) -> None:
         """The warehouse does not keep the image, unless it was built anew after ``seen_at``."""
@@ -86,6 +90,11 @@ class Images:
     def every(self) -> list[Document]:
         """All images, newest first, as documents with ``digest``."""
         return [{"digest": image.pop("_id"), **image} for image in self._images.find().sort("at", -1)]
+
+
+def _outcome(image: Document) -> Document:
+    names = ("size_bytes", "mapped_bytes", "manifest_sha256", "seconds")
+    return {"image_digest": image["_id"], **{name: image[name] for name in names}}
 
 
 def _unused(moment: datetime) -> Document:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from pymongo import ReturnDocument
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
 
 from cardshop.contract.errors import NotFound
 from scheduler.domain.dispatching import Priority
@@ -21,7 +23,11 @@ class Orders:
 
     def __init__(self, database: Database[Document]) -> None:
         self._orders: Collection[Document] = database["orders"]
-        self._counters: Collection[Document] = database["counters"]
+        # An order waits for the disk when it is stored, and what was written before it is safe with it. A
+        # number that a crash of the database takes back was given to no order that is there.
+        self._counters: Collection[Document] = database["counters"].with_options(
+            write_concern=WriteConcern(1), read_concern=ReadConcern("local")
+        )
 
     def prepare(self) -> None:
         """Indexes for the look-ups below."""
@@ -59,6 +65,11 @@ class Orders:
         if document is None:
             raise NotFound(f"There is no order {order_id}.")
         return _order(document)
+
+    def by_ids(self, order_ids: Iterable[str], session: Session = None) -> dict[str, Order]:
+        """Those of the orders that there are, by id."""
+        found = self._orders.find({"_id": {"$in": list(order_ids)}}, session=session)
+        return {document["_id"]: _order(document) for document in found}
 
     def page(self, *, owner: str | None, skip: int = 0, limit: int = 50) -> tuple[list[Order], int]:
         """Orders, newest first, and how many there are; only ``owner``'s unless None."""

@@ -5,10 +5,13 @@ What waits is read by lane (a priority and a channel in it), the first ones of e
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection as Container
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+
+from pymongo import UpdateOne
 
 from scheduler.domain.dispatching import Priority, Standing, Waiting
 from scheduler.domain.states import FINAL_TASK_STATES, TaskState
@@ -28,6 +31,16 @@ _FIELDS = (
     "work_bytes",
 )
 _PLACE = {"order_number": 1, "unit": 1}
+
+
+@dataclass(frozen=True)
+class Load:
+    """Tasks of one kind that are at the broker or at workers, counted."""
+
+    tasks: int
+    by_worker: Mapping[str | None, int]  # None: no worker has them yet
+    by_channel: Mapping[str, int]
+    images: frozenset[str]  # digests
 
 
 class Queue:
@@ -76,9 +89,17 @@ class Queue:
         steps.append({"$project": dict.fromkeys(_FIELDS, 1)})
         return [_read(document) for document in self._tasks.aggregate(steps, session=session)]
 
-    def standings(self, kind: TaskKind, session: Session = None) -> dict[str, Standing]:
-        """What each channel has in hand, and when it was served last."""
-        in_hand = self._count(kind, "$channel", session)
+    def loads(self, session: Session = None) -> dict[TaskKind, Load]:
+        """What is in hand, of each kind; read at once."""
+        fields = {"_id": 0, "kind": 1, "worker": 1, "channel": 1, "image_digest": 1}
+        tasks: dict[TaskKind, list[Document]] = {kind: [] for kind in TaskKind}
+        for task in self._tasks.find({"state": {"$in": _IN_HAND}}, fields, session=session):
+            tasks[TaskKind(task["kind"])].append(task)
+        return {kind: _load(of_kind) for kind, of_kind in tasks.items()}
+
+    def standings(self, kind: TaskKind, load: Load, session: Session = None) -> dict[str, Standing]:
+        """What each channel has in hand, as ``load`` tells, and when it was served last."""
+        in_hand = load.by_channel
         served: dict[str, datetime] = {
             turn["_id"]["channel"]: turn["at"]
             for turn in self._turns.find({"_id.kind": kind.value}, session=session)
@@ -88,21 +109,16 @@ class Queue:
 
     def served(self, kind: TaskKind, channels: Iterable[str], at: datetime, session: Session) -> None:
         """The channels had their turn."""
-        for channel in channels:
-            self._turns.update_one(
-                {"_id": {"kind": kind.value, "channel": channel}},
-                {"$set": {"at": at}},
-                upsert=True,
-                session=session,
-            )
+        turns = [
+            UpdateOne({"_id": {"kind": kind.value, "channel": channel}}, {"$set": {"at": at}}, upsert=True)
+            for channel in sorted(channels)
+        ]
+        if turns:
+            self._turns.bulk_write(turns, ordered=False, session=session)
 
-    def images_in_hand(self, session: Session = None) -> set[str]:
+    def images_in_hand(self, session: Session = None) -> frozenset[str]:
         """Digests of the images that are being built, or are about to be."""
-        return set(self._count(TaskKind.CREATE, "$image_digest", session))
-
-    def by_worker(self, kind: TaskKind, session: Session = None) -> dict[str | None, int]:
-        """How many tasks each worker has in hand; None: those that no worker has yet."""
-        return self._count(kind, "$worker", session)
+        return self.loads(session)[TaskKind.CREATE].images
 
     def images_awaited(self, session: Session = None) -> dict[str, list[str]]:
         """Digest of each image that waiting create tasks are for, with the tasks' ids."""
@@ -142,15 +158,18 @@ class Queue:
             session=session,
         )
 
-    def _count(self, kind: TaskKind, by: str, session: Session) -> dict[Any, int]:
-        match = {"kind": kind.value, "state": {"$in": _IN_HAND}}
-        group = {"_id": by, "tasks": {"$sum": 1}}
-        groups = self._tasks.aggregate([{"$match": match}, {"$group": group}], session=session)
-        return {found["_id"]: found["tasks"] for found in groups}
-
 
 def _waiting(kind: TaskKind, now: datetime) -> Document:
     return {"state": TaskState.PENDING.value, "kind": kind.value, "ready_at": {"$lte": now}}
+
+
+def _load(tasks: Sequence[Document]) -> Load:
+    return Load(
+        tasks=len(tasks),
+        by_worker=Counter(task["worker"] for task in tasks),
+        by_channel=Counter(task["channel"] for task in tasks),
+        images=frozenset(task["image_digest"] for task in tasks),
+    )
 
 
 def _read(document: Document) -> Waiting:

@@ -51,8 +51,12 @@ class Rounds:
             What :meth:`serve` is to be told: the requests that this round answers.
         """
         now = self._clock()
-        asked = self._quickly.find_one({"_id": _ASKED})
-        count = int(asked["count"]) if asked else 0
+        known = {document["_id"]: document for document in self._quickly.find()}
+        count = int(known[_ASKED]["count"]) if _ASKED in known else 0
+        round_ = known.get(_ROUND)
+        if round_ is None or round_["served"] == count or (round_["holder"] and round_["held_until"] > now):
+            # Seen without the wait for a majority: who holds the round looks again after its end.
+            return None
         free = {"$or": [{"holder": None}, {"held_until": {"$lte": now}}]}
         # With a majority: the round's transaction reads what is durable, and must see who holds the round.
         taken = self._rounds.find_one_and_update(

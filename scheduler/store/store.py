@@ -122,6 +122,7 @@ class Store:
             self.tasks,
             self.tokens,
             self.users,
+            self.workers,
         ):
             collection.prepare()
 

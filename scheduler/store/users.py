@@ -40,6 +40,7 @@ class Users:
 
     def prepare(self) -> None:
         """Indexes for the look-ups below; failed logins go after 30 days."""
+        self._users.create_index([("role", ASCENDING), ("disabled", ASCENDING)])
         self._failed_logins.create_index([("username", ASCENDING), ("address", ASCENDING), ("at", ASCENDING)])
         self._failed_logins.create_index("at", expireAfterSeconds=int(FAILED_LOGIN_KEPT.total_seconds()))
 
@@ -84,10 +85,11 @@ class Users:
         """Every account, by name."""
         return [_user(document) for document in self._users.find().sort("_id", ASCENDING)]
 
-    def enabled_names(self, role: Role) -> set[str]:
-        """Names of the accounts of a role that aren't disabled."""
-        found = self._users.find({"role": role.value, "disabled": False}, {"_id": 1})
-        return {document["_id"] for document in found}
+    def enabled_names(self, roles: Iterable[Role], session: Session = None) -> dict[str, Role]:
+        """Names of the accounts with one of the roles that aren't disabled, each with its role."""
+        query = {"role": {"$in": [role.value for role in roles]}, "disabled": False}
+        found = self._users.find(query, {"role": 1}, session=session)
+        return {document["_id"]: Role(document["role"]) for document in found}
 
     def with_role(self, role: Role) -> list[User]:
         """Every account of a role, by name."""

@@ -59,6 +59,10 @@ class Workers:
         self._workers: Collection[Document] = database["workers"]
         self._clock = clock
 
+    def prepare(self) -> None:
+        """An index for the look-up of those that are online."""
+        self._workers.create_index("state")
+
     def seen(self, username: str, kind: str, hostname: str, *, online: bool) -> None:
         """An event of the worker arrived."""
         self.seen_all([WorkerSeen(username, kind, hostname, online)])

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -32,6 +36,32 @@ def clock() -> Clock:
 @pytest.fixture
 def store(mongod: RealMongod, clock: Clock) -> Store:
     return new_store(mongod.uri, clock)
+
+
+@contextmanager
+def profiled(store: Store) -> Iterator[list[dict[str, Any]]]:
+    """What MongoDB was asked meanwhile, as its profiler tells."""
+    operations: list[dict[str, Any]] = []
+    database = store._database
+    database.drop_collection("system.profile")
+    database.command("profile", 2)
+    try:
+        yield operations
+    finally:
+        database.command("profile", 0)
+    ours = {"ns": {"$regex": r"^[^.]+\.(?!system)"}, "op": {"$ne": "command"}}
+    commands = {"op": "command", "command.profile": {"$exists": False}}
+    operations += database["system.profile"].find({"$or": [ours, commands]})
+
+
+@contextmanager
+def questions(store: Store) -> Iterator[Counter[str]]:
+    """How often each collection was read meanwhile."""
+    asked: Counter[str] = Counter()
+    with profiled(store) as operations:
+        yield asked
+    # Of a bulk of updates the profiler has a line for each.
+    asked.update(line["ns"].partition(".")[2] for line in operations if line["op"] != "update")
 
 
 def test_no_more_images_go_to_the_broker_than_creators_take_soon(store: Store) -> None:
@@ -154,6 +184,34 @@ def test_a_round_whose_place_was_taken_hands_out_nothing(store: Store, clock: Cl
 
     assert not store.transaction(lambda session: store.rounds.serve("slow", slow or 0, session))
     assert store.transaction(lambda session: store.rounds.serve("quick", slow or 0, session))
+
+
+def test_a_round_asks_the_database_as_often_for_many_tasks_as_for_two(store: Store) -> None:
+    for name in ("creator-1", "creator-2"):
+        store.workers.seen(name, Role.CREATOR, f"{name}@desk", online=False)
+    [placed(store) for _ in range(22)]
+
+    store.workers.seen("creator-1", Role.CREATOR, "creator-1@desk", online=True)
+    with questions(store) as for_two:
+        assert dispatch(store) == 2
+    add_workers(store, Role.CREATOR, 19)
+    with questions(store) as for_many:
+        assert dispatch(store) == 18
+
+    assert sum(for_two.values()) > 5
+    assert for_many == for_two
+
+
+def test_no_question_of_a_round_reads_a_whole_collection(store: Store) -> None:
+    order = placed(store, quantity=2)
+    build(store, order)
+
+    store.rounds.ask()
+    with profiled(store) as operations:
+        placed(store, quantity=2)
+
+    read = [line for line in operations if "COLLSCAN" in line.get("planSummary", "")]
+    assert {line["ns"].partition(".")[2] for line in read} <= {"rounds"}  # it has two documents
 
 
 def test_tasks_wait_for_workers_and_go_when_one_comes(store: Store) -> None:
