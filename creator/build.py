@@ -9,28 +9,28 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import structlog
 
-from cardshop.contract.errors import ContentDamaged, DoesNotFit, ImageDamaged, InvalidInput
+from cardshop.contract.errors import ContentDamaged, DoesNotFit, InvalidInput
 from cardshop.contract.events import Phase
 from cardshop.contract.tasks import Content
 from cardshop.fit import MIB, Layout, forecast, layout
-from cardshop.image_format import BlockMap, ContentEntry, Manifest
+from cardshop.image_format import BlockMap, Manifest
 from creator.cache import SECTOR_BYTES, Cache
 from creator.fetch import fetch
 from creator.image.assemble import assemble
-from creator.image.base_image import BaseImage, open_base
-from creator.image.block_map import checksum, mapped_ranges
+from creator.image.base_image import BaseImage, check_base, open_base
 from creator.image.data_partition import LIBRARY
 from creator.image.library import check_zim
-from creator.image.proof import check_file_systems, read_content
 from creator.meter import Meter
 from creator.mirrors import Web
 from creator.plan import BuiltImage, ImagePlan, Observe, Places
+from creator.prove import prove
 from creator.space import full_disk_told, space_for
 from creator.work_folder import WorkFolder, part, sweep, work_folder
 
@@ -78,15 +78,21 @@ def _build_anew(
     plan: ImagePlan, places: Places, folder: WorkFolder, observe: Observe, seconds: dict[str, float]
 ) -> Manifest:
     cache = Cache(places.cache)
-    with _timed(Phase.FETCH, plan, seconds):
-        base = open_base(places.bases, plan.base)
-        parts = _layout(plan, base)
-        with space_for(plan, base, parts.data_bytes, cache, folder.room):
+    base = open_base(places.bases, plan.base)
+    parts = _layout(plan, base)
+    with ThreadPoolExecutor(1, thread_name_prefix="base") as aside:
+        base_checked = aside.submit(check_base, base)
+        with _timed(Phase.FETCH, plan, seconds), space_for(plan, base, parts.data_bytes, cache, folder.room):
+            if not all(cache.has(content.sha256, content.size_bytes) for content in plan.contents):
+                base_checked.result()  # nothing is fetched for a base that is damaged
             files = _fetch_all(plan.contents, cache, places.web, observe)
-    with _timed(Phase.BUILD, plan, seconds):
-        _assemble(plan, base, parts, folder.image_part, files, cache, observe)
-    with _timed(Phase.CHECK, plan, seconds):
-        manifest = _prove(plan, parts, folder.image_part, observe)
+        with _not_believed_when_damaged(plan.contents, cache):
+            with _timed(Phase.BUILD, plan, seconds):
+                _assemble(plan, base, parts, folder.image_part, files, observe)
+                base_checked.result()
+            with _timed(Phase.CHECK, plan, seconds):
+                sources = {item.sha256: file for item, file in zip(plan.contents, files, strict=True)}
+                manifest = prove(plan, parts, folder.image_part, sources, observe)
     BlockMap(manifest.bytes, manifest.chunks).to_file(part(folder.block_map))
     manifest.to_file(part(folder.manifest))
     folder.finish()
@@ -133,42 +139,13 @@ def _fetch_all(contents: Sequence[Content], cache: Cache, web: Web, observe: Obs
 
 
 def _assemble(
-    plan: ImagePlan,
-    base: BaseImage,
-    parts: Layout,
-    image: Path,
-    files: Sequence[Path],
-    cache: Cache,
-    observe: Observe,
+    plan: ImagePlan, base: BaseImage, parts: Layout, image: Path, files: Sequence[Path], observe: Observe
 ) -> None:
     total = base.image.stat().st_blocks * SECTOR_BYTES + sum(content.size_bytes for content in plan.contents)
     meter = Meter(Phase.BUILD, total, observe)
     contents = zip(plan.contents, files, strict=True)
-    with _not_believed_when_damaged(plan.contents, cache):
-        assemble(image, parts, plan.digest, base, plan.card_configuration, contents, meter.add)
+    assemble(image, parts, plan.digest, base, plan.card_configuration, contents, meter.add)
     meter.finish()
-
-
-def _prove(plan: ImagePlan, parts: Layout, image: Path, observe: Observe) -> Manifest:
-    ranges = mapped_ranges(image, parts)
-    mapped_bytes = sum(item.length for item in ranges)
-    contents = sum(content.size_bytes for content in plan.contents)
-    meter = Meter(Phase.CHECK, contents + mapped_bytes, observe)
-    check_file_systems(image, parts)
-    for content in plan.contents:
-        if read_content(image, parts.data_offset, content.file, meter.add) != content.sha256:
-            raise ImageDamaged(f"{content.title} read out of the image is not what was put in.")
-    return Manifest(
-        digest=plan.digest,
-        bytes=plan.size_bytes,
-        mapped_bytes=mapped_bytes,
-        chunks=checksum(image, ranges, meter.add),
-        contents=tuple(
-            ContentEntry(content.ident, content.file, content.size_bytes, content.sha256)
-            for content in plan.contents
-        ),
-        base=plan.base,
-    )
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def assemble(
     write_table(image, layout, int(digest[:_DISK_ID_DIGITS], 16) or 1)
     write_configuration(image, configuration, now)
     make_file_system(image, layout, digest, now)
-    files = [(content.file, path, content.sha256) for content, path in contents]
+    files = [(content.file, path) for content, path in contents]
     add_contents(image, layout.data_offset, make_library(contents), files, now, observe)
 
 

@@ -32,7 +32,7 @@ class BaseImage:
 
 
 def open_base(folder: Path, reference: BaseReference) -> BaseImage:
-    """The base image that ``reference`` names, every byte of it checked.
+    """The base image that ``reference`` names; whether its bytes are right, :func:`check_base` says.
 
     Args:
         folder: where NAME.img and NAME.json lie.
@@ -56,9 +56,20 @@ def open_base(folder: Path, reference: BaseReference) -> BaseImage:
         )
     if manifest.boot_bytes != BOOT_BYTES or manifest.bytes < BOOT_OFFSET + BOOT_BYTES + manifest.root_bytes:
         raise ImageDamaged(f"The base image {reference.name} has partitions that a card can't have.")
-    if image.stat().st_size != manifest.bytes or _sha256(image) != manifest.sha256:
-        raise ImageDamaged(f"The base image {reference.name} was changed.", hint="Build it again.")
+    if image.stat().st_size != manifest.bytes:
+        raise _was_changed(manifest)
     return BaseImage(image, manifest)
+
+
+def check_base(base: BaseImage) -> None:
+    """Reads every byte of the base image.
+
+    Raises:
+        ImageDamaged: it was changed.
+    """
+    with base.image.open("rb") as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != base.manifest.sha256:
+            raise _was_changed(base.manifest)
 
 
 def copy_range(source: int, target: int, wanted: Range) -> int:
@@ -109,6 +120,5 @@ def _read(path: Path) -> BaseManifest:
     return manifest
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _was_changed(manifest: BaseManifest) -> ImageDamaged:
+    return ImageDamaged(f"The base image {manifest.name} was changed.", hint="Build it again.")

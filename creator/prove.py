@@ -1,0 +1,85 @@
+"""Proves a built image and lists what is in it: its file systems, every content, every piece of the block map."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from cardshop.contract.errors import ContentDamaged, ImageDamaged
+from cardshop.contract.events import Phase
+from cardshop.contract.tasks import Content
+from cardshop.fit import Layout
+from cardshop.image_format import ContentEntry, Manifest
+from creator.image.block_map import checksum, mapped_ranges
+from creator.image.proof import check_file_systems, read_content
+from creator.meter import Meter
+from creator.plan import ImagePlan, Observe
+
+
+def prove(
+    plan: ImagePlan, parts: Layout, image: Path, files: Mapping[str, Path], observe: Observe
+) -> Manifest:
+    """Reads the whole image: as file systems by other programs, and piece by piece for the block map.
+
+    Args:
+        plan: what it was built from.
+        parts: where its partitions are.
+        image: the image file; it is on the disk afterwards, not only in memory.
+        files: where the contents were copied from, by SHA-256.
+        observe: told of the progress.
+
+    Raises:
+        ContentDamaged: a content has other bytes than were ordered, where it was copied from already.
+        ImageDamaged: something else in the image is not what was put in.
+    """
+    ranges = mapped_ranges(image, parts)
+    mapped_bytes = sum(item.length for item in ranges)
+    contents = sum(content.size_bytes for content in plan.contents)
+    meter = Meter(Phase.CHECK, contents + mapped_bytes, observe)
+    check_file_systems(image, parts)
+    with ThreadPoolExecutor(2, thread_name_prefix="proof") as aside:
+        written = aside.submit(_write_out, image)
+        read = aside.submit(_read_contents, plan.contents, image, parts, files, meter)
+        chunks = checksum(image, ranges, meter.add)
+        read.result()
+        written.result()
+    meter.finish()
+    return Manifest(
+        digest=plan.digest,
+        bytes=plan.size_bytes,
+        mapped_bytes=mapped_bytes,
+        chunks=chunks,
+        contents=tuple(
+            ContentEntry(content.ident, content.file, content.size_bytes, content.sha256)
+            for content in plan.contents
+        ),
+        base=plan.base,
+    )
+
+
+def _read_contents(
+    contents: tuple[Content, ...], image: Path, parts: Layout, files: Mapping[str, Path], meter: Meter
+) -> None:
+    for content in contents:
+        if read_content(image, parts.data_offset, content.file, meter.count) != content.sha256:
+            _blame(content, files[content.sha256])
+
+
+def _blame(content: Content, source: Path) -> None:
+    """Says whether the image or what it was made from is wrong."""
+    with source.open("rb") as stream:
+        is_sound = hashlib.file_digest(stream, "sha256").hexdigest() == content.sha256
+    if is_sound:
+        raise ImageDamaged(f"{content.title} read out of the image is not what was put in.")
+    raise ContentDamaged(f"The bytes of {content.file} are not those that were ordered.", field=content.ident)
+
+
+def _write_out(image: Path) -> None:
+    descriptor = os.open(image, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
