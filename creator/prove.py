@@ -1,4 +1,4 @@
-"""Proves a built image and lists what is in it: its file systems, every content, every piece of the block map."""
+"""Proves a built image and lists what is in it: file systems, every content, every piece of the block map."""
 
 from __future__ import annotations
 
