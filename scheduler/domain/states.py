@@ -114,6 +114,7 @@ class ImageEvent(StrEnum):
     KEEP = "keep"  # a creator brought it
     DELETE = "delete"
     DELETED = "deleted"  # the warehouse has it no more
+    LOSE = "lose"  # the warehouse hasn't it, though it should
 
 
 class SlotState(StrEnum):
@@ -209,6 +210,7 @@ ORDER_TABLE: dict[tuple[OrderState, OrderEvent], OrderState] = {
 IMAGE_TABLE: dict[tuple[ImageState, ImageEvent], ImageState] = {
     (ImageState.KEPT, ImageEvent.KEEP): ImageState.KEPT,
     (ImageState.KEPT, ImageEvent.DELETE): ImageState.DELETING,
+    (ImageState.KEPT, ImageEvent.LOSE): ImageState.DELETED,
     (ImageState.DELETING, ImageEvent.DELETED): ImageState.DELETED,
     # Ordered again after that, it is built again.
     (ImageState.DELETED, ImageEvent.KEEP): ImageState.KEPT,

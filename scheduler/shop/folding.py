@@ -182,7 +182,7 @@ class _Batch:
                 self._store.images.lose(before.image_digest, before.begun_at, session)
             if _has_new_image(before, after):
                 warehouse = self._store.warehouses.every()[0].name
-                self._store.images.keep(after.outcome or {}, warehouse, session)
+                self._store.images.keep(after.outcome or {}, warehouse, session, who=after.history[-1].who)
         for order_id, who in followed.items():
             follow(self._store, order_id, session, who=who)
 

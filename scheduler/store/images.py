@@ -6,7 +6,12 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from scheduler.store.database import Clock, Collection, Database, Document, Session
+from scheduler.domain.states import IMAGE_TABLE, ImageEvent, ImageState
+from scheduler.domain.tasks import Change
+from scheduler.store.database import Clock, Collection, Database, Document, Session, plain
+
+CHANGES_KEPT = 50
+"""Of an image's history."""
 
 
 class Images:
@@ -16,15 +21,13 @@ class Images:
         self._images: Collection[Document] = database["images"]
         self._clock = clock
 
-    def keep(self, outcome: Mapping[str, Any], warehouse: str, session: Session = None) -> None:
-        """The image of a create task's outcome is in the warehouse."""
+    def keep(
+        self, outcome: Mapping[str, Any], warehouse: str, session: Session = None, *, who: str = "creator"
+    ) -> None:
+        """The image of a create task's outcome is in the warehouse; ``who`` brought it."""
         fields = {key: value for key, value in outcome.items() if key != "image_digest"}
-        self._images.update_one(
-            {"_id": outcome["image_digest"]},
-            {"$set": {**fields, "warehouse": warehouse, "state": "kept", "at": self._clock()}},
-            upsert=True,
-            session=session,
-        )
+        fields |= {"warehouse": warehouse, "at": self._clock()}
+        self._change(outcome["image_digest"], ImageEvent.KEEP, who, fields, session)
 
     def kept(self, digest: str, session: Session = None) -> Document | None:
         """The outcome of the task that built the image, when it is still kept."""
@@ -44,12 +47,8 @@ class Images:
 
     def give_up(self, digest: str, moment: datetime, session: Session) -> bool:
         """From now on nobody may rely on the image; False when it was used since ``moment``."""
-        given_up = self._images.update_one(
-            {"_id": digest, "state": "kept", **_unused(moment)},
-            {"$set": {"state": "deleting", "given_up_at": self._clock()}},
-            session=session,
-        )
-        return given_up.modified_count == 1
+        fields = {"given_up_at": self._clock()}
+        return self._change(digest, ImageEvent.DELETE, "beat", fields, session, only=_unused(moment))
 
     def deleting(self) -> list[str]:
         """Digests of the images that the warehouse is to delete."""
@@ -62,9 +61,7 @@ class Images:
 
     def deleted(self, digest: str, session: Session) -> None:
         """The warehouse has it no more."""
-        self._images.update_one(
-            {"_id": digest, "state": "deleting"}, {"$set": {"state": "deleted"}}, session=session
-        )
+        self._change(digest, ImageEvent.DELETED, "warehouse", {}, session)
 
     def use_all(self, digests: Iterable[str], session: Session) -> dict[str, Document]:
         """As :meth:`use`, for several: the outcomes of those of them that are kept, by digest.
@@ -81,15 +78,54 @@ class Images:
 
     def lose(self, digest: str, seen_at: datetime | None, session: Session) -> None:
         """The warehouse does not keep the image, unless it was built anew after ``seen_at``."""
-        self._images.update_one(
-            {"_id": digest, "state": "kept", "at": {"$lte": seen_at or self._clock()}},
-            {"$set": {"state": "deleted", "deleted_at": self._clock()}},
-            session=session,
-        )
+        seen = {"at": {"$lte": seen_at or self._clock()}}
+        self._change(digest, ImageEvent.LOSE, "warehouse", {"deleted_at": self._clock()}, session, only=seen)
 
     def every(self) -> list[Document]:
         """All images, newest first, as documents with ``digest``."""
         return [{"digest": image.pop("_id"), **image} for image in self._images.find().sort("at", -1)]
+
+    def _change(
+        self,
+        digest: str,
+        event: ImageEvent,
+        who: str,
+        fields: Document,
+        session: Session,
+        *,
+        only: Document | None = None,
+    ) -> bool:
+        """Moves an image as its table allows, in one operation that keeps the change; False when it doesn't.
+
+        An image that isn't known yet can be kept, and nothing else.
+        """
+        for state, after in _moves(event).items():
+            line = Change(self._clock(), who, event, state, after, "")
+            moved = self._images.update_one(
+                {"_id": digest, "state": state.value, **(only or {})},
+                {
+                    "$set": {**fields, "state": after.value},
+                    "$push": {"history": {"$each": [plain(line)], "$slice": -CHANGES_KEPT}},
+                },
+                session=session,
+            )
+            if moved.matched_count:
+                return True
+        if event is not ImageEvent.KEEP:
+            return False
+        line = Change(self._clock(), who, event, "", ImageState.KEPT, "")
+        known = self._images.update_one(
+            {"_id": digest},
+            {"$setOnInsert": {**fields, "state": ImageState.KEPT.value, "history": [plain(line)]}},
+            upsert=True,
+            session=session,
+        )
+        return known.upserted_id is not None
+
+
+def _moves(event: ImageEvent) -> dict[ImageState, ImageState]:
+    """From where an event moves an image, and to where."""
+    return {state: after for (state, allowed), after in IMAGE_TABLE.items() if allowed is event}
 
 
 def _outcome(image: Document) -> Document:

@@ -22,7 +22,7 @@ from scheduler.shop.tasks import claim
 from scheduler.store.outbox import LineKind, OutboxLine
 from scheduler.store.store import Store
 from tests.real_services import RealMongod
-from tests.shop import Clock, a_draft, card_written, image_built, new_store, told
+from tests.shop import DIGEST, Clock, a_draft, card_written, image_built, new_store, told
 
 
 @pytest.fixture
@@ -310,3 +310,20 @@ def test_two_publishers_never_lease_the_same_line(store: Store, clock: Clock) ->
     assert len(ids) == len(set(ids)) == 20
     clock.forward(timedelta(minutes=1))
     assert len(store.outbox.lease("after the lease ran out")) == 20
+
+
+def test_each_change_of_an_image_is_kept_and_a_move_that_its_table_lacks_is_refused(store: Store) -> None:
+    build_image(store, orders.place(store, a_draft(quantity=0)))
+
+    store.images.deleted(DIGEST, None)  # nobody had asked for that
+    assert store.images.kept(DIGEST)
+    assert store.images.give_up(DIGEST, store.clock() + timedelta(days=1), None)
+    assert not store.images.give_up(DIGEST, store.clock() + timedelta(days=1), None)
+    store.images.deleted(DIGEST, None)
+
+    (image,) = store.images.every()
+    assert [(line["who"], line["to_state"]) for line in image["history"]] == [
+        ("creator-1", "kept"),
+        ("beat", "deleting"),
+        ("warehouse", "deleted"),
+    ]
