@@ -59,6 +59,7 @@ class Queue:
             partialFilterExpression={"state": TaskState.PENDING.value},
         )
         self._tasks.create_index([("image_digest", 1), ("kind", 1), ("state", 1)])
+        self._turns.create_index("_id.kind")
 
     def waiting(
         self, kind: TaskKind, *, per_lane: int | None, without: Container[str] = (), session: Session = None
