@@ -24,7 +24,7 @@ LARGEST_IMAGE_BYTES = 2**32 * 512
 """Sectors of 512 bytes have 32-bit numbers in the partition table."""
 
 LIBRARY_BYTES_PER_CONTENT = 64 * 1024
-"""Kept free for a content's entry, with its illustration, in ``library.xml``."""
+"""What ``library.xml`` takes for each content, with its illustration; it is filled up to that."""
 
 _BLOCKS_PER_GROUP = 8 * BLOCK_BYTES
 _GROUP_DESCRIPTOR_BYTES = 64
@@ -34,6 +34,7 @@ _FIRST_FREE_INODE = 11
 _ENTRY_BYTES = 264  # of the longest file name in a folder
 _BLOCKS_PER_EXTENT = 32768
 _EXTENTS_PER_BLOCK = 340
+_EXTENTS_IN_INODE = 4
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,11 @@ def data_free_bytes(data_bytes: int) -> int:
 
 
 def _file_bytes(size: int) -> int:
+    """A file's blocks and those of its extent tree, at most: libext2fs fills a leaf by half at least."""
     blocks = _rounded_up(size, BLOCK_BYTES)
-    tree = 1 + 2 * (blocks // (_BLOCKS_PER_EXTENT * _EXTENTS_PER_BLOCK) + 1)
+    extents = blocks // _BLOCKS_PER_EXTENT + 2
+    leaves = 0 if extents <= _EXTENTS_IN_INODE else _rounded_up(extents, _EXTENTS_PER_BLOCK // 2)
+    tree = leaves + (1 if leaves > _EXTENTS_IN_INODE else 0)
     return (blocks + tree) * BLOCK_BYTES
 
 

@@ -15,6 +15,7 @@ from libzim.reader import Archive
 
 from cardshop.contract.errors import ContentDamaged
 from cardshop.contract.tasks import Content
+from cardshop.fit import LIBRARY_BYTES_PER_CONTENT
 
 LIBRARY_VERSION = "20110515"
 _ILLUSTRATION_PIXELS = 48
@@ -28,6 +29,8 @@ _KIB = 1024
 def make_library(contents: Iterable[tuple[Content, Path]]) -> bytes:
     """The library of these ZIM files; paths in it are relative, the files lie beside it.
 
+    Empty lines fill it up to the size that the forecast of the fit counted.
+
     Raises:
         ContentDamaged: a file is no ZIM file. ``field`` names the content.
     """
@@ -36,7 +39,7 @@ def make_library(contents: Iterable[tuple[Content, Path]]) -> bytes:
         ET.SubElement(library, "book", _book(content, _open(content, path)))
     ET.indent(library)
     document: bytes = ET.tostring(library, encoding="utf-8", xml_declaration=True)
-    return document + b"\n"
+    return document.ljust(LIBRARY_BYTES_PER_CONTENT * max(len(library), 1), b"\n")
 
 
 def check_zim(content: Content, path: Path) -> None:

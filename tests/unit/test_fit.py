@@ -19,6 +19,7 @@ from cardshop.fit import (
 )
 from creator.image.data_partition import FOLDER, LIBRARY, make_file_system
 from creator.image.ext4 import ROOT_INODE, Ext4
+from scheduler.domain.media import size_of
 
 GIB = 1024 * MIB
 ROOT_BYTES = 24 * MIB
@@ -31,6 +32,14 @@ def make_image(folder: Path, image_bytes: int) -> tuple[Path, int]:
         file.truncate(image_bytes)
     make_file_system(image, parts, DIGEST, 1)
     return image, parts.data_offset
+
+
+def largest_beside(sizes: list[int], image_bytes: int) -> int:
+    """The largest file that is said to fit beside the others."""
+    size = forecast(image_bytes, ROOT_BYTES, [*sizes, 0]).free_bytes // BLOCK_BYTES * BLOCK_BYTES
+    while not forecast(image_bytes, ROOT_BYTES, [*sizes, size]).fits:  # its extents need blocks of their own
+        size -= BLOCK_BYTES
+    return size
 
 
 @pytest.mark.parametrize(
@@ -59,8 +68,7 @@ def test_what_is_said_to_fit_does_fit_and_little_is_left(tmp_path: Path, seed: i
     image_bytes = chance.randrange(700, 20_000, 4) * MIB
     image, offset = make_image(tmp_path, image_bytes)
     sizes = [chance.randrange(1, image_bytes // 12) for _ in range(8)]
-    rest = forecast(image_bytes, ROOT_BYTES, [*sizes, 0]).free_bytes
-    sizes.append(rest // BLOCK_BYTES * BLOCK_BYTES)
+    sizes.append(largest_beside(sizes, image_bytes))
     assert forecast(image_bytes, ROOT_BYTES, sizes).fits
 
     with Ext4(image, offset, now=1) as system:
@@ -73,8 +81,32 @@ def test_what_is_said_to_fit_does_fit_and_little_is_left(tmp_path: Path, seed: i
     assert 0 <= left < MIB
 
 
+@pytest.mark.parametrize("nominal_gb", [8, 32, 128, 512])
+@pytest.mark.parametrize("files", [3, 60, 300])
+def test_the_forecast_of_a_filled_card_is_right_to_a_mebibyte(
+    tmp_path: Path, nominal_gb: int, files: int
+) -> None:
+    chance = random.Random(nominal_gb * files)  # noqa: S311 - sizes, no secret
+    image_bytes = size_of(nominal_gb)
+    image, offset = make_image(tmp_path, image_bytes)
+    shares = [chance.random() + 0.01 for _ in range(files)]
+    to_fill = forecast(image_bytes, ROOT_BYTES, [0] * files).free_bytes * 0.98
+    sizes = [int(share / sum(shares) * to_fill) for share in shares]
+    told = forecast(image_bytes, ROOT_BYTES, sizes)
+    assert told.fits
+
+    with Ext4(image, offset, now=1) as system:
+        folder = system.make_folder(ROOT_INODE, FOLDER)
+        system.allocate(folder, LIBRARY, LIBRARY_BYTES_PER_CONTENT * files)
+        for number, size in enumerate(sizes):  # blocks without bytes: the image stays sparse
+            system.allocate(folder, f"a content's name, {number}.zim", size)
+        left = system.free_bytes
+
+    assert 0 <= left - told.free_bytes < MIB
+
+
 def test_one_block_too_much_does_not_fit() -> None:
-    free = forecast(GIB, ROOT_BYTES, [0]).free_bytes // BLOCK_BYTES * BLOCK_BYTES
+    free = largest_beside([], GIB)
 
     assert forecast(GIB, ROOT_BYTES, [free]).fits
     assert not forecast(GIB, ROOT_BYTES, [free + BLOCK_BYTES]).fits
