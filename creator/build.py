@@ -77,10 +77,11 @@ def build(plan: ImagePlan, places: Places, observe: Observe) -> BuiltImage:
 def _build_anew(
     plan: ImagePlan, places: Places, folder: WorkFolder, observe: Observe, seconds: dict[str, float]
 ) -> Manifest:
-    cache = Cache(places.cache)
+    cache = Cache(places.cache, places.cache_limit)
     base = open_base(places.bases, plan.base)
     parts = _layout(plan, base)
-    with ThreadPoolExecutor(1, thread_name_prefix="base") as aside:
+    sizes = {content.sha256: content.size_bytes for content in plan.contents}
+    with cache.needed(sizes), ThreadPoolExecutor(1, thread_name_prefix="base") as aside:
         base_checked = aside.submit(check_base, base)
         with _timed(Phase.FETCH, plan, seconds), space_for(plan, base, parts.data_bytes, cache, folder.room):
             if not all(cache.has(content.sha256, content.size_bytes) for content in plan.contents):

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+import structlog
 
 from creator.part_file import marks_of
 
 SECTOR_BYTES = 512  # unit of st_blocks, whatever the file system
 
+log = structlog.get_logger(__name__)
+
 
 class Cache:
-    """A folder of contents, shared by the creators of a host."""
+    """A folder of contents, shared by the creators of a host.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: made if it isn't there.
+        limit: bytes that the contents may take; 0 is none. What a running build needs stays beyond it.
+    """
+
+    def __init__(self, folder: Path, limit: int = 0) -> None:
         self.folder = folder
+        self._limit = limit
         folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, sha256: str) -> Path:
@@ -60,6 +70,48 @@ class Cache:
         self.path(sha256).unlink(missing_ok=True)
         self.part(sha256).unlink(missing_ok=True)
         marks_of(self.part(sha256)).unlink(missing_ok=True)
+
+    @contextmanager
+    def needed(self, sizes: Mapping[str, int]) -> Iterator[None]:
+        """Keeps these contents (bytes by SHA-256) here, and counts them as used now.
+
+        Those that were not used for longest leave, until these and the rest are within the limit.
+        """
+        with ExitStack() as uses:
+            for sha256 in sizes:
+                use = uses.enter_context(self._use_file(sha256).open("w"))  # its date is that of the use
+                fcntl.flock(use, fcntl.LOCK_SH)
+                os.utime(use.fileno())
+            if self._limit:
+                coming = sum(self.missing_bytes(sha256, size) for sha256, size in sizes.items())
+                self._evict(self._limit - coming)
+            yield
+
+    def _evict(self, limit: int) -> None:
+        """Contents and parts leave, the one whose last use is longest ago first, while more is here."""
+        held: dict[str, int] = {}
+        for file in self.folder.iterdir():
+            if file.suffix in ("", ".part"):
+                held[file.stem] = held.get(file.stem, 0) + file.stat().st_blocks * SECTOR_BYTES
+        taken = sum(held.values())
+        for sha256 in sorted(held, key=self._used_at):
+            if taken <= limit:
+                return
+            with self._use_file(sha256).open("a") as use:
+                try:
+                    fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue  # a build needs it
+                self.drop(sha256)
+                taken -= held[sha256]
+                log.info("content left the cache", sha256=sha256, bytes=held[sha256])
+
+    def _used_at(self, sha256: str) -> float:
+        use = self._use_file(sha256)
+        return use.stat().st_mtime if use.exists() else 0.0
+
+    def _use_file(self, sha256: str) -> Path:
+        return self.folder / f"{sha256}.use.lock"
 
     @contextmanager
     def alone(self, sha256: str) -> Iterator[None]:

@@ -42,6 +42,7 @@ class Places:
     cache: Path  # verified contents by SHA-256; shared by the creators of a host
     work: Path  # images being built and built; a file system that has holes
     web: Web
+    cache_limit: int = 0  # bytes that contents may take there beyond a running build's; 0: no limit
 
 
 @dataclass(frozen=True)

@@ -20,5 +20,9 @@ class Settings(WorkerSettings):
     private_mirrors: tuple[str, ...] = setting(
         "hosts that contents may come from although their addresses are private; comma separated", default=()
     )
+    content_cache_bytes: int = setting(
+        "how much fetched contents may take in the cache; those of running builds stay; 0: no limit",
+        default=0,
+    )
     stall_seconds: float = setting("a mirror that sends nothing for so long is left", default=STALL_SECONDS)
     fetch_rate: int = setting("bytes a second that contents are fetched with at most; 0: no limit", default=0)

@@ -26,7 +26,7 @@ def create(settings: Settings, task: CreateTask, claim: Claim, reporter: Reporte
     if claim.card_configuration is None:
         raise MessageRejected("The claim has no card configuration.", field="card_configuration")
     web = Web(frozenset(settings.private_mirrors), settings.stall_seconds, Pace(settings.fetch_rate))
-    places = Places(settings.bases, settings.cache, settings.work, web)
+    places = Places(settings.bases, settings.cache, settings.work, web, settings.content_cache_bytes)
     built = build(ImagePlan.of(task, claim.card_configuration), places, reporter.progress)
     reporter.log(f"Image built: {built.mapped_bytes:,} of {built.size_bytes:,} bytes hold data.")
     upload_seconds = _upload(settings, task.image_digest, built, claim, reporter)

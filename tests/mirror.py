@@ -17,6 +17,7 @@ class Mirror:
 
     port: int = 0
     files: dict[str, bytes] = field(default_factory=dict)
+    then: dict[str, bytes] = field(default_factory=dict)  # what a file is after it was asked for once
     redirects: dict[str, str] = field(default_factory=dict)
     cut_after: int | None = None  # bytes of an answer's body before the connection is closed
     stall_after: int | None = None  # bytes of an answer's body before nothing more is sent
@@ -70,6 +71,8 @@ def _answer(request: BaseHTTPRequestHandler, mirror: Mirror) -> None:
         request.send_error(HTTPStatus.NOT_FOUND)
         return
     content = mirror.files[name]
+    if name in mirror.then:
+        mirror.files[name] = mirror.then.pop(name)
     start, end = _range(wanted, len(content)) if mirror.knows_ranges else (0, len(content))
     request.send_response(HTTPStatus.PARTIAL_CONTENT if wanted and mirror.knows_ranges else HTTPStatus.OK)
     if wanted and mirror.knows_ranges:

@@ -17,6 +17,8 @@ from scheduler.store.store import Store
 log = structlog.get_logger(__name__)
 
 MOST_PAGES = 1000
+READS = 3
+"""How often a feed is read that changes in between."""
 
 
 def refresh(store: Store, web: Web, name: str) -> Catalogue:
@@ -63,18 +65,30 @@ def file_facts(web: Web, entry: Entry) -> FileFacts:
 
 
 def _all_entries(web: Web, name: str, url: str, body: bytes) -> list[Entry]:
-    feed = opds.read_feed(body, url=url, catalogue=name)
-    entries = list(feed.entries)
-    for _ in range(MOST_PAGES):
-        following = feed.next_url
-        if following is None and feed.entries and feed.total is not None and len(entries) < feed.total:
-            following = _from_start(url, len(entries))
-        if following is None:
-            break
-        page = web.get(following)
-        feed = opds.read_feed(page.body or b"", url=page.url, catalogue=name)
-        entries += feed.entries
-    return entries
+    """The entries of all pages, read anew when the feed changed between two of them.
+
+    Raises:
+        MirrorRefused: a page can't be read, or the pages list fewer than the feed tells.
+    """
+    for _ in range(READS):
+        feed = opds.read_feed(body, url=url, catalogue=name)
+        total, entries = feed.total, list(feed.entries)
+        for _ in range(MOST_PAGES):
+            following = feed.next_url
+            if following is None and feed.entries and total is not None and len(entries) < total:
+                following = _from_start(url, len(entries))
+            if following is None or feed.total != total:
+                break
+            page = web.get(following)
+            feed = opds.read_feed(page.body or b"", url=page.url, catalogue=name)
+            entries += feed.entries
+        if feed.total == total and (total is None or len(entries) >= total):
+            return entries
+        body = web.get(url).body or b""
+    raise MirrorRefused(
+        f"{url} lists {len(entries)} entries of the {total} that it tells: it changes while it is read.",
+        hint="What it listed before stays. Refresh it later, or tell its publisher.",
+    )
 
 
 def _from_start(url: str, start: int) -> str:

@@ -328,14 +328,29 @@ def test_another_build_of_the_base_is_told(places: Places) -> None:
         build(make_plan(places, base=BaseReference("cardshop-amd64", "0" * 64)), places, unseen)
 
 
-def test_a_changed_base_is_told(places: Places) -> None:
-    plan = make_plan(places)
-    with (places.bases / "cardshop-amd64.img").open("r+b") as image:
-        image.seek(PARTS.root_offset + 10 * MIB)
-        image.write(b"changed")
-
-    with pytest.raises(ImageDamaged, match="was changed"):
+@pytest.mark.parametrize("how", ["changed", "cut", "manifest is none"])
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_damaged_base_is_one_error_and_nothing_is_fetched_or_left(
+    plan: ImagePlan, places: Places, mirror: Mirror, how: str, cached: bool
+) -> None:
+    if cached:
         build(plan, places, unseen)
+        discard(places.work, plan.digest)
+    asked = len(mirror.asked)
+    image, manifest = places.bases / "cardshop-amd64.img", places.bases / "cardshop-amd64.json"
+    if how == "changed":
+        with image.open("r+b") as stream:
+            stream.seek(PARTS.root_offset + 10 * MIB)
+            stream.write(b"changed")
+    elif how == "cut":
+        os.truncate(image, image.stat().st_size - MIB)
+    else:
+        manifest.write_text("")
+
+    with pytest.raises(ImageDamaged, match=r"was changed|no base image's manifest"):
+        build(plan, places, unseen)
+    assert len(mirror.asked) == asked
+    assert files_under(places.work) == set()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="all tests show it when they don't run as root")
