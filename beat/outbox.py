@@ -172,6 +172,8 @@ class OutboxPublisher(threading.Thread):
 
     def _tell_creator(self, connection: Connection, creator: str) -> None:
         nodes = [worker.hostname for worker in self._store.workers.every() if worker.username == creator]
+        if not nodes:  # to nobody would mean to all; it is told when it comes
+            return
         tell = self._app.control.add_consumer
         if creator in self._store.drains.now():
             tell = self._app.control.cancel_consumer

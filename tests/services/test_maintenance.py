@@ -231,6 +231,19 @@ def test_a_real_creator_takes_nothing_while_it_is_drained_also_after_a_restart(s
     assert shop.task(order.id).worker == "creator-1"
 
 
+def test_the_drain_of_a_creator_that_never_came_is_told_to_no_other(shop: Shop) -> None:
+    shop.store.users.add("creator-9", Role.CREATOR, "no password")
+    worker = shop.worker()
+    until("the creator is there", lambda: consumers(shop) == 1)
+
+    drain(shop.store, "creator-9", who="technician")
+    resume(shop.store, "creator-9", who="technician")
+    drain(shop.store, "creator-1", who="technician")  # told after that
+
+    until("the one that is meant takes none", lambda: consumers(shop) == 0)
+    assert worker.log.count("Canceling queue") == 1
+
+
 def consumers(shop: Shop) -> int:
     with shop.connect("beat") as connection, connection.channel() as channel:
         return int(channel.queue_declare("create", passive=True).consumer_count)
