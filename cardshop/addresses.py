@@ -46,7 +46,11 @@ def check(host: str, address: str, private_hosts: frozenset[str]) -> None:
 def _connect(host: str, port: int, timeout: Any, private_hosts: frozenset[str]) -> socket.socket:
     problem: OSError = OSError(f"{host} has no address")
     limit = timeout if isinstance(timeout, int | float) else None
-    for family, kind, protocol, _, target in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # a label that is empty or too long
+        raise OSError(f"{host} is no name of a host") from None
+    for family, kind, protocol, _, target in found:
         check(host, str(target[0]), private_hosts)
         opened = socket.socket(family, kind, protocol)
         try:

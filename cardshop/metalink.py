@@ -33,6 +33,7 @@ _ALGORITHMS = {"sha-1": "sha1", "sha-256": "sha256", "sha-512": "sha512"}
 """Hash names of IANA's registry, as RFC 5854 wants them, and Python's."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _ZIM_NAME = re.compile(r"[\w][\w .+()-]{0,195}\.zim")
 
 
@@ -81,7 +82,7 @@ def read_metalink(document: bytes, *, url: str) -> Metalink:
     mirrors = _mirrors(file)
     if not _ZIM_NAME.fullmatch(name):
         raise MirrorRefused(f"The metalink {url} names no ZIM file.")
-    if not size.isdecimal() or sha256 is None or not mirrors:
+    if not _NUMBER.fullmatch(size) or sha256 is None or not mirrors:
         raise MirrorRefused(f"The metalink {url} lacks the size, the SHA-256 or an address of the file.")
     return Metalink(name, int(size), sha256, mirrors, _pieces(file, int(size)))
 
@@ -98,18 +99,25 @@ def _mirrors(file: Element) -> tuple[str, ...]:
     ranked = []
     for element in file.findall(f"{METALINK}url"):
         priority = element.get("priority", "")
-        rank = int(priority) if priority.isdecimal() else LOWEST_PRIORITY
+        rank = int(priority) if _NUMBER.fullmatch(priority) else LOWEST_PRIORITY
         address = (element.text or "").strip()
-        if urlsplit(address).scheme in ("http", "https"):
+        if _is_web(address):
             ranked.append((rank, address))
     return tuple(address for _, address in sorted(ranked, key=lambda pair: pair[0]))
+
+
+def _is_web(address: str) -> bool:
+    try:
+        return urlsplit(address).scheme in ("http", "https")
+    except ValueError:  # such as http://[
+        return False
 
 
 def _pieces(file: Element, size: int) -> Pieces | None:
     for element in file.findall(f"{METALINK}pieces"):
         told = element.get("length", "")
         algorithm = _ALGORITHMS.get(element.get("type", ""))
-        if algorithm is None or not told.isdecimal() or not 0 < int(told) <= LARGEST_PIECE_BYTES:
+        if algorithm is None or not _NUMBER.fullmatch(told) or not 0 < int(told) <= LARGEST_PIECE_BYTES:
             continue
         try:
             checksums = tuple(bytes.fromhex(child.text or "") for child in element.findall(f"{METALINK}hash"))

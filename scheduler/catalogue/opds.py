@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
@@ -19,6 +20,7 @@ ATOM = "{http://www.w3.org/2005/Atom}"
 ACQUISITION = "http://opds-spec.org/acquisition/open-access"
 THUMBNAIL = "http://opds-spec.org/image/thumbnail"
 LONGEST_TEXT = 4000
+_NUMBER = re.compile(r"[0-9]{1,18}")  # more digits would fit into no database
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def read_feed(document: bytes, *, url: str, catalogue: str) -> Feed:
     entries = tuple(_entry(element, url, catalogue) for element in root.iter(f"{ATOM}entry"))
     totals = [_number(child.text) for child in root if child.tag.endswith("}totalResults")]
     links = [link.get("href") for link in root.findall(f"{ATOM}link") if link.get("rel") == "next"]
-    next_url = urljoin(url, links[0]) if links and links[0] else None
+    next_url = (_joined(url, links[0]) or None) if links and links[0] else None
     return Feed(entries, totals[0] if totals else None, next_url)
 
 
@@ -56,7 +58,7 @@ def _entry(element: Element, url: str, catalogue: str) -> Entry:
     publisher = _text(element, f"publisher/{ATOM}name")
     acquisition = _link(element, ACQUISITION)
     thumbnail = _link(element, THUMBNAIL)
-    address = urljoin(url, acquisition.get("href", "")) if acquisition is not None else ""
+    address = _joined(url, acquisition.get("href", "")) if acquisition is not None else ""
     title = _text(element, "title")
     return Entry(
         ident=f"{publisher}:{name}:{_text(element, 'flavour')}" if name else _text(element, "id"),
@@ -66,7 +68,7 @@ def _entry(element: Element, url: str, catalogue: str) -> Entry:
         category=_text(element, "category"),
         size_bytes=(_number(acquisition.get("length")) or 0) if acquisition is not None else 0,
         updated=_text(element, "updated"),
-        illustration_url=urljoin(url, thumbnail.get("href", "")) if thumbnail is not None else None,
+        illustration_url=(_joined(url, thumbnail.get("href", "")) or None) if thumbnail is not None else None,
         url=address,
         problem=_problem(name=name, title=title, address=address),
         catalogue=catalogue,
@@ -94,5 +96,14 @@ def _link(element: Element, relation: str) -> Element | None:
     return next((link for link in links if link.get("rel") == relation and link.get("href")), None)
 
 
+def _joined(url: str, reference: str) -> str:
+    """The address that a link leads to; empty when that is none at all (``http://[``)."""
+    try:
+        return urljoin(url, reference)
+    except ValueError:
+        return ""
+
+
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.strip().isdecimal() else None
+    match = _NUMBER.fullmatch((text or "").strip())
+    return int(match[0]) if match else None
