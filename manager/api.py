@@ -43,20 +43,26 @@ class SchedulerApi:
         token: str = "",
         body: dict[str, Any] | None = None,
         query: dict[str, str] | None = None,
+        key: str = "",
     ) -> Any:
         """The JSON that ``/v1/<segments>`` answers; ``None`` for an empty answer.
+
+        A ``key`` of the caller's choice makes it safe to ask again for what must not be done twice.
 
         Raises:
             CardshopError: the error that the API told.
             Unavailable: the scheduler doesn't answer.
         """
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        if key:
+            headers["Idempotency-Key"] = key
         try:
             response = self._session.request(
                 method,
                 self._url + _path(segments),
                 json=body,
                 params=query,
-                headers={"Authorization": f"Bearer {token}"} if token else {},
+                headers=headers,
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
                 allow_redirects=False,
             )

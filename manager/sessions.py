@@ -61,9 +61,9 @@ class UserApi:
         items: list[dict[str, Any]] = self.get(*segments, **query)["items"]
         return items
 
-    def post(self, *segments: str, body: dict[str, Any] | None = None) -> Any:
-        """Posts JSON; returns JSON."""
-        return self._call("POST", segments, body=body or {})
+    def post(self, *segments: str, body: dict[str, Any] | None = None, key: str = "") -> Any:
+        """Posts JSON; returns JSON. Asking again with the same ``key`` does nothing twice."""
+        return self._call("POST", segments, body=body or {}, key=key)
 
     def put(self, *segments: str, body: dict[str, Any]) -> Any:
         """Puts JSON; returns JSON."""
@@ -84,13 +84,14 @@ class UserApi:
         *,
         body: dict[str, Any] | None = None,
         query: dict[str, str] | None = None,
+        key: str = "",
     ) -> Any:
         token = self._access_token(refused="")
         try:
-            return self._api.call(method, *segments, token=token, body=body, query=query)
+            return self._api.call(method, *segments, token=token, body=body, query=query, key=key)
         except NotAuthenticated:
             token = self._access_token(refused=token)
-            return self._api.call(method, *segments, token=token, body=body, query=query)
+            return self._api.call(method, *segments, token=token, body=body, query=query, key=key)
 
     def _access_token(self, *, refused: str) -> str:
         session = self._session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -15,6 +16,7 @@ from manager.visitor import api
 pages = Blueprint("orders", __name__)
 
 FORM_FIELDS = (
+    "key",
     "recipe_id",
     "medium",
     "quantity",
@@ -64,12 +66,15 @@ def one_live(order_id: str) -> dict[str, Any]:
 
 @pages.route("/orders/new", methods=["GET", "POST"])
 def new() -> str | Response | tuple[str, int]:
-    """The form of a new order."""
+    """The form of a new order. Its key makes it one order, however often it is sent."""
     if request.method == "GET":
-        return _form({"recipe_id": request.args.get("recipe", ""), "quantity": "1"}, None)
+        blank = {"recipe_id": request.args.get("recipe", ""), "quantity": "1", "key": _new_key()}
+        return _form(blank, None)
     values = {name: request.form.get(name, "").strip() for name in FORM_FIELDS}
     try:
-        order = api().post("orders", body=_body(values))
+        order = api().post("orders", body=_body(values), key=values["key"])
+    except Conflict as error:  # this form became an order, and was changed after that: now they know
+        return _form({**values, "key": _new_key()}, error), error.status
     except CardshopError as error:
         return _form(values, error), error.status
     flash(f"Order {order['number']} is accepted. You can close this page: it goes on without you.", "good")
@@ -116,6 +121,10 @@ def _form(values: dict[str, str], error: CardshopError | None) -> str:
         media=api().get_all("media"),
         mail_languages=MAIL_LANGUAGES,
     )
+
+
+def _new_key() -> str:
+    return secrets.token_urlsafe(16)
 
 
 def _body(values: dict[str, str]) -> dict[str, Any]:

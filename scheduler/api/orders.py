@@ -188,8 +188,15 @@ class OrderList(Resource):
 
     @operation("Place an order", Right.PLACE_ORDERS, body=GivenOrder, answer=Order, status=201)
     def post(self, caller: Caller, body: GivenOrder) -> Order:
-        """Checked whole and resolved; a header ``Idempotency-Key`` makes asking again safe."""
+        """Checked whole and resolved; a header ``Idempotency-Key`` makes asking again safe.
+
+        409 when that key was used for another order.
+        """
         services = self.services
+        key, asked = _idempotency_key(), services.seal.fingerprint(body.model_dump_json())
+        # Before anything else: what was accepted once stays so, whatever the catalogue says by now.
+        if key and (earlier := shop.placed_before(services.store, caller.username, key, asked)):
+            return told_order(services, earlier, with_expectation=False)
         priority = body.priority.priority
         if priority is not Priority.NORMAL and not may(caller.role, Right.PRIORITIZE_ORDERS):
             raise NotAllowed("The priority is chosen by an operator.", field="priority")
@@ -208,7 +215,7 @@ class OrderList(Resource):
             ),
             priority=priority,
         )
-        order = shop.place(services.store, draft, idempotency_key=_idempotency_key())
+        order = shop.place(services.store, draft, idempotency_key=key, asked=asked)
         # Where it stands is told to who asks for it: a look at the whole queue for each order is too dear.
         return told_order(services, order, with_expectation=False)
 

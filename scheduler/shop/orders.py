@@ -19,17 +19,26 @@ from scheduler.store.outbox import LineKind, OutboxLine
 from scheduler.store.store import Store
 
 
-def place(store: Store, draft: OrderDraft, *, idempotency_key: str | None = None) -> Order:
+def place(store: Store, draft: OrderDraft, *, idempotency_key: str | None = None, asked: str = "") -> Order:
     """Stores an order with its tasks, all or nothing; they go to workers when their turn comes.
 
     The same ``idempotency_key`` of the same owner gives the order that it made the first time. When the
     image is kept already, nothing is built again.
+
+    Args:
+        store: the shop.
+        draft: what is ordered.
+        idempotency_key: of the asker's choice.
+        asked: a fingerprint of what was asked for; another one with the same key is another order.
+
+    Raises:
+        Conflict: the key was used for another order.
     """
     number = store.orders.next_number()
 
     def work(session: Any) -> Order:
         if idempotency_key:
-            earlier = store.orders.by_idempotency_key(draft.owner, idempotency_key, session)
+            earlier = placed_before(store, draft.owner, idempotency_key, asked, session)
             if earlier:
                 return earlier
         now = store.clock()
@@ -43,7 +52,7 @@ def place(store: Store, draft: OrderDraft, *, idempotency_key: str | None = None
             history=(Change(now, draft.owner, "place", "", OrderState.ACCEPTED, ""),),
             priority=draft.priority,
         )
-        store.orders.insert(order, session, idempotency_key=idempotency_key)
+        store.orders.insert(order, session, idempotency_key=idempotency_key, asked=asked)
         store.tasks.insert(_new_tasks(order), session)
         notices.order_placed(store, order, session)
         return order
@@ -51,6 +60,22 @@ def place(store: Store, draft: OrderDraft, *, idempotency_key: str | None = None
     placed = store.transaction(work)
     dispatch(store)
     return store.orders.get(placed.id)
+
+
+def placed_before(
+    store: Store, owner: str, idempotency_key: str, asked: str, session: Any = None
+) -> Order | None:
+    """The order that ``owner`` placed with this key. Raises Conflict: something else was asked for."""
+    found = store.orders.by_idempotency_key(owner, idempotency_key, session)
+    if found is None:
+        return None
+    order, asked_then = found
+    if asked_then != asked:
+        raise Conflict(
+            f"Order {order.number} was placed with the same key, and it is another one.",
+            hint="Look at that order; for one more, use a new key (in the manager: a new form).",
+        )
+    return order
 
 
 def cancel(store: Store, order_id: str, *, who: str, why: str = "") -> Order:

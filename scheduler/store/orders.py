@@ -47,17 +47,19 @@ class Orders:
         )
         return int((counter or {})["value"])
 
-    def insert(self, order: Order, session: Session = None, *, idempotency_key: str | None = None) -> None:
-        """Stores a new order."""
+    def insert(
+        self, order: Order, session: Session = None, *, idempotency_key: str | None = None, asked: str = ""
+    ) -> None:
+        """Stores a new order; ``asked`` is a fingerprint of what was asked for with the key."""
         document = to_document(order)
         if idempotency_key:
-            document["idempotency_key"] = idempotency_key
+            document |= {"idempotency_key": idempotency_key, "asked": asked}
         self._orders.insert_one(document, session=session)
 
-    def by_idempotency_key(self, owner: str, key: str, session: Session = None) -> Order | None:
-        """The order that ``owner`` placed with this key before."""
+    def by_idempotency_key(self, owner: str, key: str, session: Session = None) -> tuple[Order, str] | None:
+        """The order that ``owner`` placed with this key before, and the fingerprint of what was asked for."""
         found = self._orders.find_one({"draft.owner": owner, "idempotency_key": key}, session=session)
-        return _order(found) if found else None
+        return (_order(found), found.get("asked", "")) if found else None
 
     def get(self, order_id: str, session: Session = None) -> Order:
         """The order. Raises NotFound."""
@@ -112,7 +114,7 @@ class Orders:
 
 def _order(document: Document) -> Order:
     draft = document["draft"]
-    fields = {key: value for key, value in document.items() if key not in ("_id", "idempotency_key")}
+    fields = {key: value for key, value in document.items() if key not in ("_id", "idempotency_key", "asked")}
     return Order(
         **{
             **fields,

@@ -95,6 +95,15 @@ def test_the_same_idempotency_key_orders_once_even_at_the_same_moment(store: Sto
     assert store.orders.page(owner=None)[1] == 1
 
 
+def test_a_key_that_was_used_for_something_else_places_nothing(store: Store) -> None:
+    orders.place(store, a_draft(), idempotency_key="click-1", asked="two cards")
+
+    with pytest.raises(Conflict, match="Order 1 "):
+        orders.place(store, a_draft(), idempotency_key="click-1", asked="three cards")
+
+    assert store.orders.page(owner=None)[1] == 1
+
+
 def test_a_built_image_gives_one_card_to_each_writer(store: Store) -> None:
     order = orders.place(store, a_draft(quantity=2))
     sent(store)
