@@ -61,7 +61,19 @@ class Accounts:
             TooManyRequests: too many failures before; the password was not looked at.
         """
         user = self._proven(username, password, address)
-        return self._new_pair(user.username, secrets.token_hex(16))
+        family, refresh_token = secrets.token_hex(16), _new_refresh_token()
+        self._tokens.add(
+            _hashed(refresh_token),
+            family=family,
+            username=username,
+            expires_at=self._clock() + REFRESH_LIFE,
+        )
+        # To prove a password takes long: one that was changed meanwhile must not open a session that stays.
+        known = self._users.find(username)
+        if known is None or known.disabled or known.password_hash != user.password_hash:
+            self._tokens.end_family(family)
+            raise NotAuthenticated("The user name or the password is wrong.")
+        return self._pair(username, family, refresh_token)
 
     def refresh(self, refresh_token: str) -> TokenPair:
         """A new pair for a refresh token, which is used up.
@@ -69,13 +81,16 @@ class Accounts:
         Raises:
             NotAuthenticated: unknown, expired, ended; or used before, which ends its whole family.
         """
-        outcome, family, username = self._tokens.redeem(_hashed(refresh_token))
+        successor = _new_refresh_token()
+        outcome, family, username = self._tokens.redeem(
+            _hashed(refresh_token), successor=_hashed(successor), expires_at=self._clock() + REFRESH_LIFE
+        )
         if outcome is Redeemed.REUSED:
             log.warning("a refresh token was used twice; its family has ended", user=username)
         user = self._users.find(username) if outcome is Redeemed.GOOD else None
         if user is None or user.disabled:
             raise NotAuthenticated("The refresh token is not valid.", hint="Log in again.")
-        return self._new_pair(username, family)
+        return self._pair(username, family, successor)
 
     def log_out(self, refresh_token: str) -> None:
         """Ends the token's family, access tokens included."""
@@ -148,16 +163,13 @@ class Accounts:
             seconds = int(left.total_seconds()) + 1
             raise TooManyRequests("Too many failed logins.", hint=f"Try again in {seconds} s.")
 
-    def _new_pair(self, username: str, family: str) -> TokenPair:
-        refresh_token = secrets.token_urlsafe(32)
-        self._tokens.add(
-            _hashed(refresh_token),
-            family=family,
-            username=username,
-            expires_at=self._clock() + REFRESH_LIFE,
-        )
+    def _pair(self, username: str, family: str, refresh_token: str) -> TokenPair:
         access_token = self._signing.access_token(Access(username, family))
         return TokenPair(access_token, refresh_token, int(ACCESS_LIFE.total_seconds()))
+
+
+def _new_refresh_token() -> str:
+    return secrets.token_urlsafe(32)
 
 
 def _hashed(refresh_token: str) -> str:

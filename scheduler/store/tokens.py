@@ -6,8 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from pymongo import ASCENDING
+from pymongo.client_session import ClientSession
 
-from scheduler.store.database import Clock, Database, Document
+from scheduler.store.database import Clock, Database, Document, Session, in_transaction
 
 
 class Redeemed(StrEnum):
@@ -22,6 +23,7 @@ class Tokens:
     """The collection ``refresh_tokens``: one document a token, ``_id`` is the token's hash."""
 
     def __init__(self, database: Database[Document], clock: Clock) -> None:
+        self._database = database
         self._tokens = database["refresh_tokens"]
         self._clock = clock
 
@@ -31,7 +33,15 @@ class Tokens:
         self._tokens.create_index([("username", ASCENDING)])
         self._tokens.create_index("expires_at", expireAfterSeconds=0)
 
-    def add(self, token_hash: str, *, family: str, username: str, expires_at: datetime) -> None:
+    def add(
+        self,
+        token_hash: str,
+        *,
+        family: str,
+        username: str,
+        expires_at: datetime,
+        session: Session = None,
+    ) -> None:
         """Keeps a new token."""
         self._tokens.insert_one(
             {
@@ -42,17 +52,31 @@ class Tokens:
                 "expires_at": expires_at,
                 "used_at": None,
                 "ended_at": None,
-            }
+            },
+            session=session,
         )
 
-    def redeem(self, token_hash: str) -> tuple[Redeemed, str, str]:
-        """Uses a token. Returns what became of it, its family and its user ("" when unknown).
+    def redeem(self, token_hash: str, *, successor: str, expires_at: datetime) -> tuple[Redeemed, str, str]:
+        """Uses a token and adds its successor.
 
-        Two who show the same token at once: one gets GOOD, the other REUSED.
+        Returns what became of it, its family and its user ("" when unknown).
+
+        Two who show the same token at once: one gets GOOD, the other REUSED, which ends the successor too:
+        the two changes are one, so that an end of the family comes before both or after both.
         """
         now = self._clock()
         fresh = {"_id": token_hash, "used_at": None, "ended_at": None, "expires_at": {"$gt": now}}
-        document = self._tokens.find_one_and_update(fresh, {"$set": {"used_at": now}})
+
+        def work(session: ClientSession) -> Document | None:
+            found: Document | None = self._tokens.find_one_and_update(
+                fresh, {"$set": {"used_at": now}}, session=session
+            )
+            if found is not None:
+                family, username = found["family"], found["username"]
+                self.add(successor, family=family, username=username, expires_at=expires_at, session=session)
+            return found
+
+        document = in_transaction(self._database, work)
         if document is not None:
             return Redeemed.GOOD, document["family"], document["username"]
         document = self._tokens.find_one({"_id": token_hash})
