@@ -10,12 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import certifi
 import pytest
 
-from cardshop.contract.events import Phase
+from cardshop.contract.events import CardWritten, Phase
 from cardshop.contract.tasks import BaseReference, Claim, WarehouseAccess, WriteTask
 from cardshop.image_format import BlockMap, Chunk, Manifest
 from cardshop.programs import run
+from writer.aside import Aside
+from writer.image_cache import ImageCache
+from writer.ledger import Ledger
+from writer.slots import Slot, VirtualSlot
+from writer.work import Workplace, write_card
 
 MIB = 1024 * 1024
 IMAGE_BYTES = 32 * MIB
@@ -110,6 +116,46 @@ class Listener:
 
     def waiting(self, slot: str, why: str) -> None:  # noqa: ARG002
         self.waits.append(why)
+
+
+class Waited(Exception):
+    """The work waits for another card."""
+
+
+class Bench:
+    """A writer with one slot, and an image in its cache; the slot is virtual if none is told."""
+
+    def __init__(self, folder: Path, slot: Slot | None = None, patience_seconds: float = 45.0) -> None:
+        self.slot = folder / "slot"
+        self.image = folder / "cache" / DIGEST
+        self.manifest = make_image(self.image)
+        self.listener = Listener()
+        self.while_waiting: Callable[[], object] = lambda: pytest.fail("waited for a card")
+        if slot is None:
+            self.slot.mkdir()
+        self.place = Workplace(
+            slot=slot or VirtualSlot("A", self.slot),
+            ledger=Ledger(folder / "state"),
+            cache=ImageCache(folder / "cache", 10**12),
+            ca_file=Path(certifi.where()),
+            aside=Aside(patience_seconds),
+            pause=lambda _seconds: self.while_waiting(),
+        )
+
+    def write(self, task_id: str = "task-1", attempt: int = 1) -> CardWritten:
+        task = write_task(task_id, attempt=attempt)
+        return write_card(self.place, task, claim_of(task), self.listener)
+
+    def why_not(self, task_id: str = "task-1", attempt: int = 1) -> str:
+        """Writes, and tells what the technician is asked to do when the card in the slot is not taken."""
+
+        def stop() -> None:
+            raise Waited
+
+        self.while_waiting = stop
+        with pytest.raises(Waited):
+            self.write(task_id, attempt)
+        return self.listener.waits[-1]
 
 
 def need_loop_devices() -> None:

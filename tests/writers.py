@@ -16,9 +16,10 @@ import certifi
 from cardshop.contract.events import Phase
 from cardshop.contract.tasks import WarehouseAccess
 from tests.cards import DIGEST, NO_WAREHOUSE, claim_of, write_task
+from writer.aside import Aside
 from writer.image_cache import ImageCache
 from writer.ledger import Ledger
-from writer.slots import slot_at
+from writer.slots import PATIENCE_SECONDS, slot_at
 from writer.work import Workplace, write_card
 
 REPOSITORY = Path(__file__).parents[1]
@@ -71,6 +72,7 @@ def main(words: list[str]) -> int:
         ledger=Ledger(folder / f"state-{slot.name}"),
         cache=ImageCache(folder / "cache", 10**12),
         ca_file=Path(ca_file),
+        aside=Aside(PATIENCE_SECONDS),
         pause=threading.Event().wait,
     )
     task = write_task(task_id, digest=digest)

@@ -11,10 +11,11 @@ from cardshop.contract import names
 from cardshop.contract.events import Outcome
 from cardshop.contract.tasks import Claim, WriteTask
 from cardshop.worker import Job, Reporter, Slots, run_worker
+from writer.aside import Aside
 from writer.image_cache import ImageCache
 from writer.ledger import Ledger
 from writer.settings import Settings
-from writer.slots import slot_at
+from writer.slots import PATIENCE_SECONDS, slot_at
 from writer.watch import watch
 from writer.work import Workplace, write_card
 
@@ -31,6 +32,7 @@ def run(settings: Settings) -> int:
         ledger=ledger,
         cache=ImageCache(settings.cache, settings.cache_bytes),
         ca_file=settings.ca_file,
+        aside=Aside(PATIENCE_SECONDS),
         pause=threading.Event().wait,  # never set; the signal that stops the work ends it
     )
 

@@ -14,8 +14,11 @@ from pathlib import Path
 
 BLKROGET = 0x125E
 BLKFLSBUF = 0x1261
+BLKSSZGET = 0x1268
 BLKGETSIZE64 = 0x80081272
 BLKGETDISKSEQ = 0x80081280
+LOOP_GET_STATUS64 = 0x4C05  # ``linux/loop.h``
+_LOOP_INFO_BYTES = 232
 
 _SYSFS = Path("/sys/dev/block")
 _SYSFS_SECTOR = 512  # whatever the disk's own sector is
@@ -24,6 +27,11 @@ _SYSFS_SECTOR = 512  # whatever the disk's own sector is
 def size_bytes(device: int) -> int:
     """Size of an open device; 0 when no medium is in it."""
     return int(struct.unpack("Q", fcntl.ioctl(device, BLKGETSIZE64, bytes(8)))[0])
+
+
+def sector_bytes(device: int) -> int:
+    """The logical sector of an open device."""
+    return int(struct.unpack("i", fcntl.ioctl(device, BLKSSZGET, bytes(4)))[0])
 
 
 def disk_sequence(device: int) -> int:
@@ -112,9 +120,10 @@ def users(number: int) -> list[str]:
     """
     parts = with_partitions(number)
     holders = {holder.name for part in parts for holder in (folder(part) / "holders").glob("*")}
-    own, own_file = folder(number).name, attribute(number, "loop/backing_file")
+    own = folder(number).name
+    own_file = _file_of(own)
     for name, file in _loop_files():
-        if name != own and (file == own_file or _number_at(file) in parts - {0}):
+        if name != own and ((own_file and _file_of(name) == own_file) or _number_at(file) in parts - {0}):
             holders.add(name)
     return sorted(holders)
 
@@ -148,6 +157,23 @@ def swapped() -> set[int]:
 def _loop_files() -> list[tuple[str, str]]:
     paths = Path("/sys/block").glob("loop*/loop/backing_file")
     return [(path.parent.parent.name, path.read_text().strip()) for path in paths]
+
+
+def _file_of(loop: str) -> tuple[int, ...]:
+    """The file of a loop device: its file system and its inode, for names lie. Empty for any other device."""
+    if not loop.startswith("loop"):
+        return ()
+    try:
+        descriptor = os.open(f"/dev/{loop}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return ()
+    try:
+        status = fcntl.ioctl(descriptor, LOOP_GET_STATUS64, bytes(_LOOP_INFO_BYTES))
+        return struct.unpack("QQ", status[:16])
+    except OSError:
+        return ()
+    finally:
+        os.close(descriptor)
 
 
 def _number_at(path: str) -> int:

@@ -8,28 +8,23 @@ last. A card that wraps at less than the size it tells would have overwritten th
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import mmap
 import os
 from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
-from cardshop.contract.errors import CardFailed, CardRefused, CardshopError, ImageDamaged
+from cardshop.contract.errors import CardFailed, CardshopError, ImageDamaged
 from cardshop.image_format import BLOCK_BYTES, Chunk, Manifest
-from writer.guard import OpenCard, taken_out
-from writer.rules import READ_ONLY_HINT
+from writer.capacity import CapacityProof
+from writer.card_io import THROW_AWAY, CardIO
+from writer.guard import OpenCard
 
 HEAD_BYTES = 1024 * 1024
 """Chunks that begin below this are the head: without it nothing boots, nothing mounts."""
 
-SECTOR_BYTES = 512
-
 Observe = Callable[[int, int], None]
 """Called with (done, total) bytes after each piece."""
-
-_READ_ONLY = (errno.EROFS, errno.EPERM, errno.EACCES)
-_GONE = (errno.ENODEV, errno.ENXIO, errno.ENOMEDIUM)
 
 
 class CardImage:
@@ -48,6 +43,7 @@ class CardImage:
         if any(chunk.length % BLOCK_BYTES for chunk in manifest.chunks) or not manifest.chunks:
             raise ImageDamaged(f"The image {manifest.digest} has no whole blocks.")
         self._card = card
+        self._io = CardIO(card)
         self._serial = card.inserted.card.serial
         self._manifest = manifest
         self._image = image
@@ -57,6 +53,20 @@ class CardImage:
         # Direct I/O wants memory at page boundaries, which an anonymous map has.
         self._memory = mmap.mmap(-1, max(chunk.length for chunk in manifest.chunks))
         self._buffer = memoryview(self._memory)
+
+    @property
+    def retried(self) -> int:
+        """Requests that went through only in smaller pieces."""
+        return self._io.retried
+
+    def prove_capacity(self, observe: Observe) -> None:
+        """Finds out whether the card holds what it says; ``observe`` counts small requests.
+
+        Raises:
+            CardFailed: it holds less.
+            CardRefused: it was taken out, or is read-only.
+        """
+        CapacityProof(self._io, self._card.inserted.card.size_bytes, self._serial).prove(observe)
 
     def write(self, observe: Observe) -> None:
         """Marks the card as unfinished, and writes all but the head.
@@ -68,7 +78,7 @@ class CardImage:
         """
         self._write_mark()
         self._write_chunks(self._rest, observe)
-        self._flush()
+        self._io.flush()
 
     def read_back(self, observe: Observe) -> None:
         """Proves what was written, then writes and proves the head: now the card is good.
@@ -80,7 +90,7 @@ class CardImage:
         self._check_mark()
         try:
             self._write_chunks(self._head, lambda _done, _total: None)
-            self._flush()
+            self._io.flush()
             self._read_chunks(self._head, verified, observe)
         except BaseException:
             # Stopped or failed with a head on it: take it off again, if the card still can.
@@ -90,7 +100,7 @@ class CardImage:
 
     def verify(self, observe: Observe) -> None:
         """Proves every mapped byte, and writes nothing. Raises CardFailed."""
-        self._flush()
+        self._io.flush()
         self._read_chunks(self._manifest.chunks, 0, observe)
 
     def _write_chunks(self, chunks: Iterable[Chunk], observe: Observe) -> None:
@@ -101,7 +111,7 @@ class CardImage:
             self._load(data, chunk)
             self._card.check_there()
             self._card.check_writable()
-            self._put(data, chunk.offset)
+            self._io.put(data, chunk.offset)
             done += chunk.length
             observe(done, total)
 
@@ -109,12 +119,12 @@ class CardImage:
         for chunk in chunks:
             data = self._buffer[: chunk.length]
             self._card.check_there()
-            self._get(data, chunk.offset)
+            self._io.get(data, chunk.offset)
             if hashlib.sha256(data).hexdigest() != chunk.sha256:
                 raise CardFailed(
                     f"The card {self._serial} gives back other bytes than were written, "
                     f"between byte {chunk.offset} and {chunk.end}.",
-                    hint="Throw the card away and put in another.",
+                    hint=THROW_AWAY,
                 )
             done += chunk.length
             observe(done, self._manifest.mapped_bytes)
@@ -136,12 +146,12 @@ class CardImage:
         for offset in range(0, self._mark_bytes, BLOCK_BYTES):
             data = self._buffer[:BLOCK_BYTES]
             data[:] = self._mark(offset)
-            self._put(data, offset)
+            self._io.put(data, offset)
 
     def _check_mark(self) -> None:
         for offset in range(0, self._mark_bytes, BLOCK_BYTES):
             data = self._buffer[:BLOCK_BYTES]
-            self._get(data, offset)
+            self._io.get(data, offset)
             if data != self._mark(offset):
                 raise CardFailed(
                     f"The card {self._serial} wrote over its own beginning, at byte {offset}.",
@@ -151,41 +161,3 @@ class CardImage:
     def _mark(self, offset: int) -> bytes:
         line = f"Cardshop: this card is not finished. Image {self._manifest.digest}, byte {offset}.\n"
         return line.encode().ljust(BLOCK_BYTES, b"\0")
-
-    def _put(self, data: memoryview, offset: int) -> None:
-        while data:
-            try:
-                count = os.pwrite(self._card.descriptor, data, offset)
-            except OSError as error:
-                raise self._failed("take", offset, error) from error
-            data, offset = data[count:], offset + count
-
-    def _get(self, data: memoryview, offset: int) -> None:
-        while data:
-            try:
-                count = os.preadv(self._card.descriptor, [data], offset)
-            except OSError as error:
-                raise self._failed("give back", offset, error) from error
-            if count == 0:
-                raise CardFailed(f"The card {self._serial} ends at byte {offset}.", hint="Put in another.")
-            data, offset = data[count:], offset + count
-
-    def _flush(self) -> None:
-        try:
-            self._card.flush()
-        except OSError as error:
-            raise CardFailed(
-                f"The card {self._serial} did not keep what was written: {os.strerror(error.errno or 0)}.",
-                hint="Throw the card away and put in another.",
-            ) from error
-
-    def _failed(self, verb: str, offset: int, error: OSError) -> CardFailed | CardRefused:
-        if error.errno in _GONE:
-            return taken_out(self._card.inserted)
-        if error.errno in _READ_ONLY:
-            return CardRefused(f"The card {self._serial} became read-only.", hint=READ_ONLY_HINT)
-        return CardFailed(
-            f"The card {self._serial} does not {verb} the bytes at {offset} (sector "
-            f"{offset // SECTOR_BYTES}): {os.strerror(error.errno or 0)}.",
-            hint="Throw the card away and put in another.",
-        )

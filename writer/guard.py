@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from cardshop.contract.errors import CardRefused
 from writer import block_device, rules
 from writer.rules import READ_ONLY_HINT
-from writer.slots import Inserted
+from writer.slots import Identity, Inserted
+
+FILE_BLOCK_BYTES = 4096
+"""File systems want direct I/O in whole blocks of this."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,11 @@ class OpenCard:
     descriptor: int
     direct: bool  # past the page cache (O_DIRECT)
 
+    @property
+    def sector_bytes(self) -> int:
+        """The least that can be read or written at once."""
+        return block_device.sector_bytes(self.descriptor) if self.inserted.is_device else FILE_BLOCK_BYTES
+
     def check_there(self) -> None:
         """Raises CardRefused when it is no longer the card that is in the slot."""
         candidate = rules.Candidate(self.inserted, 0, self.descriptor)
@@ -33,6 +41,19 @@ class OpenCard:
             raise taken_out(self.inserted) from None
         if problem:
             raise taken_out(self.inserted)
+
+    def check_really_there(self) -> None:
+        """As :meth:`check_there`, after an error: opening a reader makes it look for its medium."""
+        self.check_there()
+        try:
+            again = os.open(self.inserted.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            raise taken_out(self.inserted) from None
+        try:
+            if Identity.of(again) != self.inserted.identity:
+                raise taken_out(self.inserted)
+        finally:
+            os.close(again)
 
     def check_writable(self) -> None:
         """Raises CardRefused when the card became read-only."""
@@ -48,6 +69,21 @@ class OpenCard:
                 block_device.drop_cache(self.descriptor)
         else:
             os.posix_fadvise(self.descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def refusal(inserted: Inserted, image_bytes: int) -> CardRefused | None:
+    """What speaks against writing to the card, as far as can be told without opening it for writing."""
+    try:
+        descriptor = os.open(inserted.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        return _refused(inserted, error)
+    try:
+        rules.check(rules.Candidate(inserted, image_bytes, descriptor))
+    except CardRefused as error:
+        return error
+    finally:
+        os.close(descriptor)
+    return None
 
 
 @contextmanager

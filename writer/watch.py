@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 
 from cardshop.contract.errors import CardRefused
 from cardshop.contract.events import Card
 from cardshop.worker import Slots
+from writer.aside import Aside, Silent
 from writer.ledger import Ledger
-from writer.slots import LOOK_SECONDS, Slot
+from writer.slots import LOOK_SECONDS, PATIENCE_SECONDS, Inserted, Slot
 
 TELL_AGAIN_SECONDS = 20.0
 """A slot that doesn't change is told of in this interval: one that nothing is told of hangs."""
@@ -49,8 +51,11 @@ class SlotWatch:
         self._empty_looks = 0
 
     def look(self) -> None:
-        """One look at the slot."""
-        card = self._card()
+        """One look at the slot. Nothing is told while its reader doesn't answer: it then counts as silent."""
+        try:
+            card = self._card()
+        except Silent:
+            return
         self._empty_looks = 0 if card else self._empty_looks + 1
         if card or self._empty_looks >= LOOKS_UNTIL_GONE:
             self._ledger.forget_all_but(card)
@@ -69,10 +74,36 @@ class SlotWatch:
         return inserted.card if inserted else None
 
 
+@dataclass(frozen=True)
+class SlotAside:
+    """A slot that is looked at in a process aside. Raises Silent when its reader doesn't answer."""
+
+    slot: Slot
+    aside: Aside
+
+    @property
+    def name(self) -> str:
+        """The slot's."""
+        return self.slot.name
+
+    def inserted(self) -> Inserted | None:
+        """The card that is in it now."""
+        found: Inserted | None = self.aside.call(_inserted, self.slot)
+        return found
+
+
 def watch(slot: Slot, ledger: Ledger, slots: Slots, stop: threading.Event) -> None:
     """Follows the slot until ``stop`` is set."""
-    watching = SlotWatch(slot, ledger, slots.slot_changed)
-    while True:
-        watching.look()
-        if stop.wait(LOOK_SECONDS):
-            return
+    aside = Aside(PATIENCE_SECONDS)
+    watching = SlotWatch(SlotAside(slot, aside), ledger, slots.slot_changed)
+    try:
+        while True:
+            watching.look()
+            if stop.wait(LOOK_SECONDS):
+                return
+    finally:
+        aside.end()
+
+
+def _inserted(slot: Slot) -> Inserted | None:
+    return slot.inserted()

@@ -6,22 +6,28 @@ import errno
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
-from cardshop.contract.errors import CardFailed, NoSpace
+from cardshop.contract.errors import CardFailed, CardRefused, NoSpace
 from cardshop.contract.events import Card, CardWritten, Phase
 from cardshop.contract.tasks import Claim, WriteTask
 from cardshop.image_format import Manifest
 from cardshop.warehouse_client import Warehouse
-from writer import guard
-from writer.card import CardImage, Observe
+from writer.aside import Aside, Silent
+from writer.filling import Stopwatch, fill, look
 from writer.image_cache import CachedImage, ImageCache
 from writer.ledger import Ledger, Record, Verdict
-from writer.slots import LOOK_SECONDS, Inserted, Pause, Slot
+from writer.slots import LOOK_SECONDS, PATIENCE_SECONDS, Identity, Inserted, Pause, Slot
+
+TRY_AGAIN_SECONDS = 2.0
+"""A card that could not be used is tried again after that: its switch may move, or who uses it may end."""
+
+INTERRUPTIONS = 3
+"""Times that one card may be lost in the middle of its writing before it counts as failed."""
 
 TELL_AGAIN_SECONDS = 20.0
 """That a card is waited for is told in this interval: a writer that has lost its task hears so then."""
@@ -54,51 +60,33 @@ class Workplace:
     ledger: Ledger
     cache: ImageCache
     ca_file: Path  # of the private CA, for the warehouse
+    aside: Aside  # where the card is touched
     pause: Pause
     clock: Callable[[], float] = time.monotonic
-
-
-@dataclass
-class _Stopwatch:
-    clock: Callable[[], float]
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def timed(self, phase: Phase) -> Iterator[None]:
-        begun = self.clock()
-        yield
-        self.seconds[phase.value] = round(self.clock() - begun, 3)
 
 
 def write_card(place: Workplace, task: WriteTask, claim: Claim, teller: Teller) -> CardWritten:
     """Writes the task's image to a card in the slot and reads it back.
 
-    The verdict on the card is in the ledger before this returns. A card that this very attempt verified
-    before (its report was lost) is read again, and not written.
+    A card that may not be written to, that fails, hangs or is taken out in the middle does not fail the task:
+    it is told why, the card is marked, and another one is waited for. The verdict on the card is in the
+    ledger before this returns. A card that this very attempt verified before (its report was lost) is read
+    again, and not written.
 
     Raises:
-        CardRefused: the card in the slot must not be written to.
-        CardFailed: it did not take the bytes or gave back others; the next try waits for another card.
         ImageDamaged, NotFound, NotAllowed, Unavailable: the image can't be had.
     """
-    watch = _Stopwatch(place.clock)
+    watch = Stopwatch(place.clock)
     with _image(place, task, claim, teller, watch) as image:
-        with watch.timed(Phase.WAIT):
-            inserted = _wait_for_card(place, task, teller)
         try:
-            _fill(place, task, image, inserted, teller, watch)
-        except CardFailed as error:
-            place.ledger.keep(_record(task, inserted.card, Verdict.FAILED, error.sentence))
-            raise
-        place.ledger.keep(_record(task, inserted.card, Verdict.GOOD))
-        return CardWritten(
-            task.image_digest, place.slot.name, inserted.card, image.manifest.mapped_bytes, watch.seconds
-        )
+            return _Unit(place, task, image, teller, watch).written()
+        finally:
+            place.aside.end()
 
 
 @contextmanager
 def _image(
-    place: Workplace, task: WriteTask, claim: Claim, teller: Teller, watch: _Stopwatch
+    place: Workplace, task: WriteTask, claim: Claim, teller: Teller, watch: Stopwatch
 ) -> Iterator[CachedImage]:
     access = claim.warehouse
 
@@ -114,10 +102,11 @@ def _image(
 
 
 def _downloaded(warehouse: Warehouse, digest: str, folder: Path, teller: Teller) -> Manifest:
+    def observe(done: int, total: int) -> None:
+        teller.progress(Phase.DOWNLOAD, done, total)
+
     try:
-        return warehouse.download(
-            digest, folder, _observing(teller, Phase.DOWNLOAD), lambda: teller.cancelled
-        )
+        return warehouse.download(digest, folder, observe, lambda: teller.cancelled)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
@@ -126,66 +115,124 @@ def _downloaded(warehouse: Warehouse, digest: str, folder: Path, teller: Teller)
         ) from error
 
 
-def _wait_for_card(place: Workplace, task: WriteTask, teller: Teller) -> Inserted:
-    told, told_at = "", 0.0
-    while True:
-        inserted = place.slot.inserted()
-        why = _why_wait(place, task, inserted)
-        if inserted and not why:
-            return inserted
-        if why != told:
-            log.info("waiting for a card", slot=place.slot.name, why=why)
-        if why != told or place.clock() - told_at >= TELL_AGAIN_SECONDS:
-            teller.waiting(place.slot.name, why)
-            told, told_at = why, place.clock()
-        place.pause(LOOK_SECONDS)
+class _Unit:
+    """One card to be made: cards are tried until one is good."""
+
+    def __init__(
+        self, place: Workplace, task: WriteTask, image: CachedImage, teller: Teller, watch: Stopwatch
+    ) -> None:
+        self._place = place
+        self._task = task
+        self._image = image
+        self._teller = teller
+        self._watch = watch
+        self._begun = False  # the card that is tried was written to
+        self._interrupted: dict[Identity, int] = {}
+        self._unusable: tuple[Identity | None, str, float] = (None, "", 0.0)  # which, why, until when
+
+    def written(self) -> CardWritten:
+        while True:
+            with self._watch.timed(Phase.WAIT):
+                inserted = self._wait_for_card()
+            seconds = self._tried(inserted)
+            if seconds is not None:
+                self._place.ledger.keep(_record(self._task, inserted.card, Verdict.GOOD))
+                return CardWritten(
+                    self._task.image_digest,
+                    self._place.slot.name,
+                    inserted.card,
+                    self._image.manifest.mapped_bytes,
+                    self._watch.seconds | seconds,
+                )
+
+    def _tried(self, inserted: Inserted) -> dict[str, float] | None:
+        """Seconds by phase when the card is good; otherwise it is marked, or tried again in a moment."""
+        record = self._place.ledger.record_of(inserted.card)
+        known = record is not None and record.is_good_for(self._task.task_id, self._task.attempt)
+        self._begun = False
+        path = Path(self._image.file.name)
+        try:
+            seconds: dict[str, float] = self._place.aside.call(
+                fill, inserted, self._image.manifest, path, known, heard=self._hear
+            )
+            return seconds
+        except CardFailed as error:
+            self._mark_failed(inserted, error)
+        except Silent:
+            self._mark_failed(inserted, _hangs(inserted))
+        except CardRefused as error:
+            self._refused(inserted, error)
+        return None
+
+    def _hear(self, kind: str, *content: Any) -> None:
+        if kind == "begun":
+            self._begun = True
+        elif kind == "log":
+            self._teller.log(*content)
+        else:
+            self._teller.progress(*content)
+
+    def _refused(self, inserted: Inserted, error: CardRefused) -> None:
+        if self._begun:
+            self._teller.log(error.sentence)
+            times = self._interrupted[inserted.identity] = self._interrupted.get(inserted.identity, 0) + 1
+            if times >= INTERRUPTIONS:
+                self._mark_failed(inserted, error)
+                return
+        until = self._place.clock() + TRY_AGAIN_SECONDS
+        self._unusable = (inserted.identity, f"{error.sentence} {error.hint}", until)
+
+    def _mark_failed(self, inserted: Inserted, error: CardFailed | CardRefused) -> None:
+        log.warning("card failed", slot=self._place.slot.name, card=inserted.card.serial, why=error.sentence)
+        self._teller.log(error.sentence, error.hint)
+        self._place.ledger.keep(_record(self._task, inserted.card, Verdict.FAILED, error.sentence))
+
+    def _wait_for_card(self) -> Inserted:
+        place, told, told_at = self._place, "", 0.0
+        while True:
+            inserted, why = self._look()
+            if inserted and not why:
+                return inserted
+            if why != told:
+                log.info("waiting for a card", slot=place.slot.name, why=why)
+            if why != told or place.clock() - told_at >= TELL_AGAIN_SECONDS:
+                self._teller.waiting(place.slot.name, why)
+                told, told_at = why, place.clock()
+            place.pause(LOOK_SECONDS)
+
+    def _look(self) -> tuple[Inserted | None, str]:
+        """What is in the slot, and what the technician does; empty when the card can be used."""
+        place = self._place
+        try:
+            inserted, refused = place.aside.call(look, place.slot, self._image.manifest.bytes)
+        except Silent:
+            return None, f"The reader of slot {place.slot.name} hangs. Unplug it, and plug it in again."
+        if inserted is None:
+            self._unusable = (None, "", 0.0)
+            return None, refused or f"Put {self._wanted()} into slot {place.slot.name}."
+        identity, why, until = self._unusable
+        if identity == inserted.identity and place.clock() < until:
+            refused = refused or why
+        return inserted, self._ended(inserted.card) or refused
+
+    def _ended(self, card: Card) -> str:
+        """What to do with a card whose verdict is known."""
+        record = self._place.ledger.record_of(card)
+        if record is None or record.is_good_for(self._task.task_id, self._task.attempt):
+            return ""
+        kind = "written" if record.verdict == Verdict.GOOD else "failed"
+        sentence = f"Take the {kind} card {card.serial} out of slot {self._place.slot.name} and put in "
+        return f"{sentence}{self._wanted()}. {record.why}".strip()
+
+    def _wanted(self) -> str:
+        return f"a {self._task.medium} card (card {self._task.unit} of {self._task.units})"
 
 
-def _why_wait(place: Workplace, task: WriteTask, inserted: Inserted | None) -> str:
-    """What the technician does; empty when the card in the slot can be used."""
-    name = place.slot.name
-    wanted = f"a {task.medium} card (card {task.unit} of {task.units})"
-    if inserted is None:
-        return f"Put {wanted} into slot {name}."
-    record = place.ledger.record_of(inserted.card)
-    if record is None or record.is_good_for(task.task_id, task.attempt):
-        return ""
-    if record.verdict == Verdict.GOOD:
-        return f"Take the written card {inserted.card.serial} out of slot {name} and put in {wanted}."
-    return f"Take the failed card {inserted.card.serial} out of slot {name} and put in {wanted}. {record.why}"
-
-
-def _fill(
-    place: Workplace,
-    task: WriteTask,
-    image: CachedImage,
-    inserted: Inserted,
-    teller: Teller,
-    watch: _Stopwatch,
-) -> None:
-    record = place.ledger.record_of(inserted.card)
-    known = record is not None and record.is_good_for(task.task_id, task.attempt)
-    with guard.opened(inserted, image.manifest.bytes) as card:
-        teller.log(f"Card {inserted.card.serial} of {inserted.card.size_bytes} bytes in {place.slot.name}.")
-        if not card.direct:
-            teller.log("This file system has no direct I/O: what is read back may come from memory.")
-        on_card = CardImage(card, image.manifest, image.file)
-        if known:
-            teller.log("This card was verified before the report got lost; it is read once more.")
-            with watch.timed(Phase.READ_BACK):
-                on_card.verify(_observing(teller, Phase.READ_BACK))
-            return
-        with watch.timed(Phase.WRITE):
-            on_card.write(_observing(teller, Phase.WRITE))
-        with watch.timed(Phase.READ_BACK):
-            on_card.read_back(_observing(teller, Phase.READ_BACK))
-
-
-def _observing(teller: Teller, phase: Phase) -> Observe:
-    def observe(done: int, total: int) -> None:
-        teller.progress(phase, done, total)
-
-    return observe
+def _hangs(inserted: Inserted) -> CardFailed:
+    return CardFailed(
+        f"The card {inserted.card.serial} did not answer for {PATIENCE_SECONDS:.0f} seconds.",
+        hint="Take it out; if the next one hangs too, the reader is broken.",
+    )
 
 
 def _record(task: WriteTask, card: Card, verdict: Verdict, why: str = "") -> Record:

@@ -1,0 +1,261 @@
+"""Cards that fail as real ones do: each gets the right verdict, and the task the right next state.
+
+The cards are loop devices over a small FUSE file system (``tests/failing_cards.py``). What the writer says
+and does is a row of the table in ``docs/cards.md``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cardshop.contract.events import Phase
+from tests.cards import (
+    CARD_BYTES,
+    IMAGE_BYTES,
+    MIB,
+    Bench,
+    Listener,
+    Waited,
+    looks_bootable,
+    need_loop_devices,
+    wrong_pieces,
+)
+from tests.failing_cards import Emulated, Fault, emulated_card
+from writer.slots import DeviceSlot
+
+DEAD = Fault(dies_after=0)
+GUIDE = Path(__file__).parents[2] / "docs" / "cards.md"
+ROWS: dict[str, str] = {}
+"""What each test saw."""
+
+ROWS_IN_THE_TABLE = 11
+
+
+@pytest.fixture(autouse=True)
+def _as_root() -> None:
+    need_loop_devices()
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A reader with a card in it, and a writer."""
+
+    folder: Path
+    place: Path  # as /dev/disk/by-path: a link that is there while the reader sees the card
+    card: Emulated
+    bench: Bench
+
+    def outcome(self) -> str:
+        """Whether the card was written, or what is asked for; the word that the table has for it."""
+
+        def stop() -> None:
+            raise Waited
+
+        self.bench.while_waiting = stop
+        try:
+            self.bench.write()
+        except Waited:
+            return "waiting-for-card"
+        return "succeeded"
+
+    def when(self, phase: Phase, act: Callable[[], object]) -> None:
+        """Does something once, in the middle of a phase."""
+        acted: list[Phase] = []
+
+        def progress(now: Phase, _done: int, _total: int) -> None:
+            if now == phase and not acted:
+                acted.append(now)
+                act()
+
+        self.bench.listener.on_progress = progress
+
+    def pull_out(self) -> None:
+        """As udev and the kernel show it: the link is gone, and nothing of the card can be used any more."""
+        self.place.unlink()
+        self.card.fail(DEAD)
+
+    def exchange(self, card: Emulated) -> None:
+        """Another card in the same reader."""
+        self.pull_out()
+        self.place.symlink_to(card.device)
+
+
+@contextmanager
+def reader(folder: Path, fault: Fault, *options: str, patience_seconds: float = 45.0) -> Iterator[Reader]:
+    with emulated_card(folder / "memory", folder / "reader", fault, *options) as card:
+        place = folder / "by-path"
+        place.symlink_to(card.device)
+        slot = DeviceSlot("A", place, str(card.file))
+        yield Reader(folder, place, card, Bench(folder, slot, patience_seconds))
+
+
+def seen(kind: str, inside: Reader, outcome: str, says: str = "", other: str = "") -> None:
+    """Keeps the row of the table; ``other`` says whose mark it is when the card is no longer in the slot."""
+    inserted = inside.bench.place.slot.inserted()
+    record = inside.bench.place.ledger.record_of(inserted.card) if inserted else None
+    verdict = record.verdict if record else "none"
+    ROWS[kind] = f"| {kind} | {says or '—'} | {other}{verdict} | `{outcome}` |"
+
+
+def said(inside: Reader, beginning: str) -> str:
+    """The line of the task's log that begins so."""
+    return next(line for line in inside.bench.listener.lines if line.startswith(beginning))
+
+
+def test_a_slow_card_is_written(tmp_path: Path) -> None:
+    with reader(tmp_path, Fault(seconds_per_mib=0.05)) as inside:
+        outcome = inside.outcome()
+
+        seen("slow (20 MB/s)", inside, outcome)
+    assert outcome == "succeeded"
+    assert wrong_pieces(inside.card.memory, inside.bench.manifest) == []
+
+
+@pytest.mark.parametrize("at", [9 * MIB + 700, 20 * MIB, IMAGE_BYTES - 1])
+def test_an_error_at_one_place_is_told_with_its_sector(tmp_path: Path, at: int) -> None:
+    with reader(tmp_path, Fault(bad_at=at)) as inside:
+        outcome = inside.outcome()
+
+        line = said(inside, "The card sample does not take")
+        if at == 20 * MIB:
+            seen("error at one sector", inside, outcome, line)
+    assert outcome == "waiting-for-card"
+    assert f"(sector {at // 512})" in line
+    assert not looks_bootable(inside.card.memory)
+
+
+def test_a_passing_error_is_survived(tmp_path: Path) -> None:
+    with reader(tmp_path, Fault()) as inside:
+        inside.when(Phase.WRITE, lambda: inside.card.fail(Fault(fails_requests=3)))
+        outcome = inside.outcome()
+
+        line = said(inside, "1 request(s)")
+        seen("three requests fail, then all is well", inside, outcome, line)
+    assert outcome == "succeeded"
+    assert wrong_pieces(inside.card.memory, inside.bench.manifest) == []
+
+
+def test_a_card_that_dies_is_marked(tmp_path: Path) -> None:
+    with reader(tmp_path, Fault(dies_after=6 * MIB)) as inside:
+        outcome = inside.outcome()
+
+        line = said(inside, "The card sample does not take")
+        seen("dies after 6 MiB", inside, outcome, line)
+    assert outcome == "waiting-for-card"
+
+
+def test_a_read_only_card_is_untouched_and_asked_to_be_unlocked(tmp_path: Path) -> None:
+    with reader(tmp_path, Fault(), "--read-only") as inside:
+        outcome = inside.outcome()
+
+        seen("read-only", inside, outcome, inside.bench.listener.waits[-1])
+    assert outcome == "waiting-for-card"
+    assert "is read-only" in inside.bench.listener.waits[-1]
+    assert inside.card.memory.read_bytes() == b"\xff" * CARD_BYTES
+
+
+def test_a_counterfeit_that_begins_again_at_half_its_size_is_found_before_the_image_is_written(
+    tmp_path: Path,
+) -> None:
+    with reader(tmp_path, Fault(holds=CARD_BYTES // 2, wraps=True)) as inside:
+        outcome = inside.outcome()
+
+        line = said(inside, "The card sample says")
+        seen("begins again at half its size (counterfeit)", inside, outcome, line)
+    assert outcome == "waiting-for-card"
+    assert f"holds about {CARD_BYTES // 2}: a counterfeit" in line
+    assert not [told for told in inside.bench.listener.told if told[0] == Phase.WRITE]
+
+
+def test_a_counterfeit_that_begins_again_anywhere_is_found_by_the_read_back(tmp_path: Path) -> None:
+    with reader(tmp_path, Fault(holds=23 * MIB + 8192, wraps=True)) as inside:
+        outcome = inside.outcome()
+
+        line = said(inside, "The card sample ")
+        seen("begins again elsewhere (counterfeit)", inside, outcome, inside.bench.listener.lines[-2])
+    assert outcome == "waiting-for-card"
+    assert line
+    assert not looks_bootable(inside.card.memory)
+
+
+def test_a_card_that_is_smaller_than_it_says_is_found_before_the_image_is_written(tmp_path: Path) -> None:
+    with reader(tmp_path, Fault(holds=23 * MIB + 4096)) as inside:
+        outcome = inside.outcome()
+
+        line = said(inside, "The card sample says")
+        seen("smaller than it says, and loses the rest", inside, outcome, line)
+    assert outcome == "waiting-for-card"
+    holds = int(line.split("holds about ")[1].split(":")[0])
+    assert abs(holds - 23 * MIB) <= MIB
+    assert not [told for told in inside.bench.listener.told if told[0] == Phase.WRITE]
+
+
+@pytest.mark.parametrize("phase", [Phase.WRITE, Phase.READ_BACK])
+def test_a_card_that_is_pulled_out_in_the_middle_is_not_blamed(tmp_path: Path, phase: Phase) -> None:
+    with reader(tmp_path, Fault()) as inside:
+        inside.when(phase, inside.pull_out)
+        outcome = inside.outcome()
+
+        seen("pulled out in the middle", inside, outcome, said(inside, "The card sample was"))
+    assert outcome == "waiting-for-card"
+    assert inside.bench.listener.waits[-1].startswith("Put a 8 GB card")
+    assert not looks_bootable(inside.card.memory)
+
+
+@pytest.mark.parametrize("phase", [Phase.WRITE, Phase.READ_BACK])
+def test_a_card_that_is_exchanged_in_the_middle_is_not_continued_on_the_other(
+    tmp_path: Path, phase: Phase
+) -> None:
+    """The other card gets the whole image, from its first byte; the first one never looks finished."""
+    with (
+        reader(tmp_path, Fault()) as inside,
+        emulated_card(tmp_path / "memory-2", tmp_path / "reader", Fault()) as other,
+    ):
+        inside.when(phase, lambda: inside.exchange(other))
+        inside.bench.while_waiting = lambda: time.sleep(0.1)
+        written = inside.bench.write()
+
+        seen(
+            "exchanged for another in the middle",
+            inside,
+            "succeeded",
+            said(inside, "The card sample was"),
+            "none; the other: ",
+        )
+    assert written.card.size_bytes == CARD_BYTES
+    assert wrong_pieces(other.memory, inside.bench.manifest) == []
+    assert not looks_bootable(inside.card.memory)
+
+
+def test_a_card_that_is_stuck_for_a_minute_holds_nobody_up(tmp_path: Path) -> None:
+    patience = 5.0
+    with reader(tmp_path, Fault(stuck_seconds=60, stuck_at=6 * MIB), patience_seconds=patience) as inside:
+        begun = time.monotonic()
+        outcome = inside.outcome()
+        seconds = time.monotonic() - begun
+
+        hangs = inside.bench.listener.waits[-1]
+        inside.bench.listener = Listener()
+        while (after := inside.bench.why_not()) == hangs:
+            assert time.monotonic() < begun + 200
+            time.sleep(1)
+        seen("stuck for 60 s", inside, outcome, hangs)
+    assert outcome == "waiting-for-card"
+    assert seconds < 45
+    assert hangs == "The reader of slot A hangs. Unplug it, and plug it in again."
+    assert after.startswith("Take the failed card")
+
+
+def test_the_table_in_the_guide_is_what_was_seen() -> None:
+    if len(ROWS) < ROWS_IN_THE_TABLE:
+        pytest.skip("not all tests of this module ran")
+
+    table = "\n".join(ROWS.values())
+
+    assert table in GUIDE.read_text(), f"docs/cards.md must have this table:\n{table}"
