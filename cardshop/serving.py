@@ -1,8 +1,4 @@
-"""Serves a WSGI application under gunicorn, as every web service of ours does: one process, some threads.
-
-One process, because what a service holds in memory (sessions, connections) is then held once; a second one
-is a second container.
-"""
+"""Serves a WSGI application under gunicorn, as every web service of ours does: processes with threads."""
 
 from __future__ import annotations
 
@@ -16,7 +12,7 @@ from gunicorn.glogging import Logger
 from cardshop.settings import Address
 
 THREADS = 16
-"""Requests worked on at the same time."""
+"""Requests that a process works on at the same time."""
 
 DRAIN_SECONDS = 20
 """Time that requests in hand have to end after SIGTERM."""
@@ -29,14 +25,16 @@ def serve(
     certificate: Path | None = None,
     key: Path | None = None,
     log_level: str = "INFO",
+    processes: int = 1,
 ) -> None:
-    """Serves until SIGTERM. ``make_app`` is called once, in the process that answers.
+    """Serves until SIGTERM. ``make_app`` is called once in each process that answers.
 
-    With ``certificate`` and ``key`` (PEM) it speaks HTTPS, without them plain HTTP.
+    With ``certificate`` and ``key`` (PEM) it speaks HTTPS, without them plain HTTP. More than one process is
+    for services that hold nothing in memory which all their answers need, such as sessions.
     """
     options: dict[str, Any] = {
         "bind": str(listen),
-        "workers": 1,
+        "workers": processes,
         "worker_class": "gthread",
         "threads": THREADS,
         "graceful_timeout": DRAIN_SECONDS,

@@ -56,6 +56,7 @@ def serve_api() -> None:
         certificate=settings.tls_cert,
         key=settings.tls_key,
         log_level=settings.log_level,
+        processes=settings.processes,
     )
 
 

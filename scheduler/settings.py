@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from cardshop.contract.errors import InvalidInput
 from cardshop.settings import Address, setting
 
 
@@ -34,3 +35,9 @@ class Settings(ShopSettings):
     listen: Address = setting("where to serve, as host:port", default=Address("0.0.0.0", 8443))  # noqa: S104
     tls_cert: Path = setting("PEM file of the certificate, with its chain")
     tls_key: Path = setting("PEM file of the certificate's key")
+    processes: int = setting("processes that answer; as many as the machine has cores to spare", default=1)
+
+    def __post_init__(self) -> None:
+        """Raises InvalidInput when nothing would answer."""
+        if self.processes < 1:
+            raise InvalidInput("CARDSHOP_PROCESSES is less than 1: nothing would answer.")

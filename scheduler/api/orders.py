@@ -18,7 +18,7 @@ from scheduler.domain import orders as rules
 from scheduler.domain import tasks as task_rules
 from scheduler.domain.dispatching import Priority, channel_of
 from scheduler.domain.orders import MOST_CARDS, OrderDraft, Recipient
-from scheduler.domain.recipes import Recipe
+from scheduler.domain.recipes import ResolvedRecipe
 from scheduler.domain.rights import Right, may, sees_all
 from scheduler.domain.states import OrderState, TaskState
 from scheduler.domain.tasks import TaskKind
@@ -200,8 +200,7 @@ class OrderList(Resource):
         priority = body.priority.priority
         if priority is not Priority.NORMAL and not may(caller.role, Right.PRIORITIZE_ORDERS):
             raise NotAllowed("The priority is chosen by an operator.", field="priority")
-        recipe = _ordered_recipe(services, body, caller)
-        resolved = resolve(services.store, services.web, recipe, medium=body.medium)
+        resolved = _resolved_recipe(services, body, caller)
         draft = OrderDraft(
             owner=caller.username,
             client=body.client or "",
@@ -286,15 +285,19 @@ class OrderDownloadTokens(Resource):
         )
 
 
-def _ordered_recipe(services: Services, body: GivenOrder, caller: Caller) -> Recipe:
+def _resolved_recipe(services: Services, body: GivenOrder, caller: Caller) -> ResolvedRecipe:
     if body.recipe is None and body.recipe_id is not None:
-        return kept_recipe(services, body.recipe_id, caller).recipe
+        kept = kept_recipe(services, body.recipe_id, caller).recipe
+        return resolve(services.store, services.web, kept, medium=body.medium)
     if body.recipe is None or body.recipe_id is not None:
         raise InvalidInput("An order has a recipe_id or a recipe, one of them.", field="recipe_id")
     try:
-        return sealed_recipe(services, body.recipe)
+        # Whether the shop has what it names is found when it is resolved.
+        given = sealed_recipe(services, body.recipe)
+        return resolve(services.store, services.web, given, medium=body.medium)
     except CardshopError as error:
-        error.field = error.field and f"recipe.{error.field}"
+        if error.field and error.field != "medium":
+            error.field = f"recipe.{error.field}"
         raise
 
 

@@ -137,7 +137,7 @@ class Fit(Told):
 
 
 def sealed_recipe(services: Services, given: GivenRecipe, before: rules.Recipe | None = None) -> rules.Recipe:
-    """The recipe that was given, checked, its secrets sealed.
+    """The recipe that was given, checked by the rules, its secrets sealed.
 
     Args:
         services: the shop.
@@ -162,7 +162,6 @@ def sealed_recipe(services: Services, given: GivenRecipe, before: rules.Recipe |
         size=given.size,
     )
     rules.check(recipe, services.vocabulary)
-    shop.check_against_shop(services.store, recipe)
     return recipe.with_secrets(services.seal.seal)
 
 
@@ -187,6 +186,7 @@ class RecipeList(Resource):
     def post(self, caller: Caller, body: GivenRecipe) -> ToldRecipe:
         """The recipe, checked and kept."""
         recipe = sealed_recipe(self.services, body)
+        shop.check_against_shop(self.services.store, recipe)
         return ToldRecipe.of(self.services.store.recipes.add(str(uuid.uuid4()), caller.username, recipe))
 
 
@@ -203,6 +203,7 @@ class RecipeItem(Resource):
         """The whole recipe anew; an absent ``wifi_password`` or ``admin_account`` stays as it was."""
         before = kept_recipe(self.services, recipe_id, caller)
         recipe = sealed_recipe(self.services, body, before.recipe)
+        shop.check_against_shop(self.services.store, recipe)
         self.services.store.recipes.replace(recipe_id, recipe)
         return ToldRecipe.of(kept_recipe(self.services, recipe_id, caller))
 

@@ -54,7 +54,8 @@ def fit(store: Store, web: Web, *, contents: Sequence[str], base: str, size: str
         MirrorRefused: a content's metalink can't be read.
     """
     entries = _entries(store, contents)
-    return _fitted(store, _base(store, base), size, [facts.size_bytes for facts in _facts(web, entries)])
+    content_bytes = [facts.size_bytes for facts in _facts(web, entries)]
+    return _fitted(store, _base(store, base), size, content_bytes, "size")
 
 
 def resolve(store: Store, web: Web, recipe: Recipe, *, medium: str | None = None) -> ResolvedRecipe:
@@ -76,9 +77,11 @@ def resolve(store: Store, web: Web, recipe: Recipe, *, medium: str | None = None
     facts = _facts(web, entries)
     contents = tuple(_content(entry, file) for entry, file in zip(entries, facts, strict=True))
     _check_file_names(contents)
-    fitted = _fitted(store, base, medium or recipe.size, [content.size_bytes for content in contents])
+    field = "medium" if medium else "size"
+    content_bytes = [content.size_bytes for content in contents]
+    fitted = _fitted(store, base, medium or recipe.size, content_bytes, field)
     if not fitted.fit.fits:
-        raise _does_not_fit(fitted, "medium" if medium else "size")
+        raise _does_not_fit(fitted, field)
     return ResolvedRecipe(
         recipe=recipe,
         base=BaseReference(base.name, base.sha256),
@@ -120,22 +123,25 @@ def _medium(store: Store, name: str, field: str) -> Medium:
 
 def _entries(store: Store, idents: Sequence[str]) -> list[Entry]:
     entries = []
+    listed = store.catalogue.best_entries(idents)
     for index, ident in enumerate(idents):
-        found = store.catalogue.find_entries(ident)
+        entry = listed.get(ident)
         field = f"contents[{index}]"
-        if not found:
+        if entry is None:
             raise InvalidInput(
                 f"No catalogue lists the content {ident}.",
                 hint="Refresh the catalogue, or choose another content.",
                 field=field,
             )
-        if found[0].problem:
-            raise InvalidInput(f"The catalogue's entry {ident} is bad: {found[0].problem}", field=field)
-        entries.append(found[0])
+        if entry.problem:
+            raise InvalidInput(f"The catalogue's entry {ident} is bad: {entry.problem}", field=field)
+        entries.append(entry)
     return entries
 
 
 def _facts(web: Web, entries: Sequence[Entry]) -> list[FileFacts]:
+    if len(entries) == 1:
+        return [file_facts(web, entries[0])]
     with ThreadPoolExecutor(METALINKS_AT_ONCE) as pool:
         return list(pool.map(lambda entry: file_facts(web, entry), entries))
 
@@ -163,8 +169,8 @@ def _check_file_names(contents: Sequence[Content]) -> None:
             )
 
 
-def _fitted(store: Store, base: Base, size: str, content_bytes: Sequence[int]) -> Fitted:
-    media = store.media.every() if size == AUTO_SIZE else [_medium(store, size, "size")]
+def _fitted(store: Store, base: Base, size: str, content_bytes: Sequence[int], field: str) -> Fitted:
+    media = store.media.every() if size == AUTO_SIZE else [_medium(store, size, field)]
     fitted = None
     for medium in media:
         fitted = Fitted(medium, forecast(medium.size_bytes, base.root_bytes, content_bytes))

@@ -25,6 +25,10 @@ ACCESS_LIFE = timedelta(minutes=60)
 WAREHOUSE_LIFE = timedelta(hours=12)
 """An upload or a download of the largest image over a slow line, with retries."""
 
+KEY_KNOWN = timedelta(minutes=1)
+"""A key's public half is remembered for so long: each request shows a token. A key verifies for hours after
+its successor came, so that nobody is let in who had to stay out."""
+
 
 @dataclass(frozen=True)
 class Access:
@@ -51,6 +55,7 @@ class Signing:
         self._keys = keys
         self._seal = seal
         self._clock = clock
+        self._verifying: dict[str, tuple[datetime, SigningKey]] = {}  # by kid, with when it was read
 
     def ensure_key(self) -> None:
         """Makes the first key when there is none."""
@@ -102,7 +107,7 @@ class Signing:
         refused = NotAuthenticated("The token is not valid.", hint="Log in again.")
         try:
             kid = jwt.get_unverified_header(token).get("kid")
-            key = self._keys.verifying(kid) if isinstance(kid, str) else None
+            key = self._key(kid) if isinstance(kid, str) else None
             if key is None:
                 raise refused
             # The clock is ours, so the library's own comparison of "exp" is off.
@@ -123,6 +128,17 @@ class Signing:
         if claims["exp"] <= self._clock().timestamp():
             raise NotAuthenticated("The token has expired.", hint="Refresh it, or log in again.")
         return claims
+
+    def _key(self, kid: str) -> SigningKey | None:
+        """The key that verifies, unless it is retired: that may be seen :data:`KEY_KNOWN` late."""
+        now = self._clock()
+        read_at, known = self._verifying.get(kid, (None, None))
+        if read_at is not None and read_at <= now < read_at + KEY_KNOWN:
+            return known
+        key = self._keys.verifying(kid)
+        if key is not None:
+            self._verifying[kid] = (now, key)
+        return key
 
     def _new_key(self) -> SigningKey:
         private = Ed25519PrivateKey.generate()

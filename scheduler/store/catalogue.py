@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -97,10 +97,15 @@ class CatalogueStore:
         """The feed could not be read."""
         self._catalogues.update_one({"_id": name}, {"$set": {"problem": problem}})
 
-    def find_entries(self, ident: str) -> list[Entry]:
-        """What the catalogues list under ``ident``; good entries first, the newest of them first."""
-        found = [_entry(document) for document in self._entries.find({"ident": ident}).sort("updated", -1)]
-        return sorted(found, key=lambda entry: entry.problem is not None)
+    def best_entries(self, idents: Iterable[str]) -> dict[str, Entry]:
+        """What the catalogues list under each ident: the newest good entry, else the newest bad one."""
+        best: dict[str, Entry] = {}
+        for document in self._entries.find({"ident": {"$in": list(idents)}}).sort("updated", -1):
+            entry = _entry(document)
+            known = best.get(entry.ident)
+            if known is None or (known.problem and not entry.problem):
+                best[entry.ident] = entry
+        return best
 
     def page(
         self, *, language: str, q: str, catalogue: str, skip: int, limit: int
