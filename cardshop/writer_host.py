@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from cardshop.contract.errors import InvalidInput, NotFound
+from cardshop.contract.names import SLOT_NAME
 from cardshop.settings import Address, variable
 
 VERSION = 1
@@ -27,7 +28,6 @@ DEFAULT_IMAGE = "cardshop-writer"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 OPEN_TO_OTHERS = 0o007
 
-_SLOT_NAME = re.compile(r"[A-Za-z0-9-]{1,16}")
 _USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 T = TypeVar("T")
@@ -173,7 +173,7 @@ def parse(text: str) -> WriterHost:
 
 def wrong_slot_name(text: str) -> str:
     """What is wrong with the name of a slot; "" when nothing is."""
-    return "" if _SLOT_NAME.fullmatch(text) else "must be 1 to 16 letters, digits or hyphens"
+    return "" if SLOT_NAME.fullmatch(text) else "must be 1 to 16 letters, digits or hyphens"
 
 
 class _Table:

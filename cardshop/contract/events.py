@@ -19,6 +19,7 @@ from typing import Any, Self
 
 from cardshop.contract import wire
 from cardshop.contract.errors import MessageRejected
+from cardshop.contract.names import SLOT_NAME
 
 EVENT_VERSION = 1
 
@@ -241,6 +242,8 @@ class _TaskHead:
 def _read_body(event_type: EventType, data: Mapping[str, Any]) -> Body:
     if event_type in _BODIES:
         body: Body = wire.from_wire(_BODIES[event_type], data)
+        if isinstance(body, SlotChanged) and not SLOT_NAME.fullmatch(body.slot):
+            raise MessageRejected("The slot has a name that no slot can have.", field="slot")
         return body
     outcome = data.get("outcome")
     if outcome is None or event_type not in (EventType.TASK_SUCCEEDED, EventType.TASK_FAILED):

@@ -1,5 +1,7 @@
 """Names that both sides of the broker must agree on."""
 
+import re
+
 VHOST = "cardshop"
 
 TASK_EXCHANGE = "cardshop.tasks"
@@ -34,6 +36,9 @@ WRITE_TASK = "cardshop.write"
 
 DELIVERY_LIMIT = 20
 """Deliveries of one task message before it is a dead letter (it killed its worker each time)."""
+
+SLOT_NAME = re.compile(r"[A-Za-z0-9-]{1,16}")
+"""What a slot may be called: it stands in names of accounts and in paths of the database."""
 
 
 def write_queue(writer: str) -> str:

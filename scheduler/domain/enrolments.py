@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cardshop.contract.errors import Conflict, InvalidInput, NotAuthenticated
+from cardshop.contract.names import SLOT_NAME
 
 CODE_LIFE = timedelta(hours=1)
 MOST_WRITERS = 32
@@ -24,7 +25,6 @@ GROUPS, GROUP_LENGTH = 4, 4
 """80 bits in four groups: short enough to type, too many to guess within an hour."""
 
 _HOST = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
-_SLOT = re.compile(r"[A-Za-z0-9-]{1,16}")
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def accounts_for(enrolment: Enrolment, slots: Sequence[str]) -> dict[str, str]:
             field="writers",
         )
     for number, slot in enumerate(slots):
-        if not _SLOT.fullmatch(slot):
+        if not SLOT_NAME.fullmatch(slot):
             raise InvalidInput(
                 "A slot's name has 1 to 16 letters, digits or hyphens.", field=f"writers[{number}].slot"
             )

@@ -35,11 +35,13 @@ def slot_told(
         before: as the database has it; None: it is new.
         name: of the slot.
         card: that is in it.
-        at: when, by the writer's clock.
+        at: when, by the writer's clock; one that goes ahead is not believed, else nothing that it tells
+            after it was set right would count.
         who: the writer.
         now: by the shop's clock.
     """
-    if before and at <= before.at:
+    at = min(at, now)
+    if before and at < before.at:
         return None
     slot = before or Slot(name, SlotState.EMPTY, None, at, now)
     event = SlotEvent.CARD_IN if card else SlotEvent.CARD_OUT

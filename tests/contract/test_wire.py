@@ -108,6 +108,7 @@ def test_a_missing_field_is_named(name: str, path: tuple[str | int, ...]) -> Non
         ("task-failed", "outcome", "sorry"),
         ("task-failed", "outcome", {"kind": "image-built"}),
         ("slot-changed", "card", "a card"),
+        *(("slot-changed", "slot", name) for name in ("", "A.card", "$A", "A\0", "a" * 17)),
     ],
 )
 def test_a_value_of_a_wrong_type_is_rejected(name: str, field: str, value: object) -> None:

@@ -258,6 +258,18 @@ def test_a_slot_that_nothing_is_told_of_is_silent_until_it_is(shop: WatchedShop)
     assert [change.to_state for change in slot.history] == ["loaded", "silent", "loaded"]
 
 
+def test_a_slot_whose_writers_clock_was_ahead_is_heard_when_it_is_set_right(shop: WatchedShop) -> None:
+    ahead = shop.clock.now + timedelta(days=1)
+    fold_event(shop.store, slot_changed("writer-1", ahead), sender="writer-1")
+
+    shop.forward(LIMITS.slot - timedelta(seconds=10))
+    fold_event(shop.store, slot_changed("writer-1", shop.clock.now), sender="writer-1")
+    shop.forward(timedelta(seconds=20))
+
+    (slot,) = next(worker.slots for worker in shop.store.workers.every() if worker.username == "writer-1")
+    assert slot.state is SlotState.LOADED
+
+
 def test_a_slot_that_its_writer_has_no_more_is_forgotten(shop: WatchedShop) -> None:
     fold_event(shop.store, slot_changed("writer-1", shop.clock.now, "old"), sender="writer-1")
 
