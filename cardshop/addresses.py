@@ -17,6 +17,10 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from cardshop.contract.errors import MirrorRefused
 
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
+_LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")  # RFC 8215
+_IPV4_COMPATIBLE = ipaddress.IPv6Network("::/96")  # RFC 4291, of old
+
 
 def session(private_hosts: frozenset[str]) -> requests.Session:
     """An HTTP session that connects to public addresses only, and to ``private_hosts`` (names or addresses).
@@ -36,11 +40,24 @@ def check(host: str, address: str, private_hosts: frozenset[str]) -> None:
     """Raises MirrorRefused unless ``address`` of ``host`` is public or allowed."""
     if host in private_hosts or address in private_hosts:
         return
-    if not ipaddress.ip_address(address.partition("%")[0]).is_global:
+    if not _is_public(ipaddress.ip_address(address.partition("%")[0])):
         raise MirrorRefused(
             f"{host} is a private address; contents are fetched from public ones only.",
             hint="An admin can allow it in CARDSHOP_PRIVATE_MIRRORS.",
         )
+
+
+def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether it is one computer's on the internet; what leads on to an IPv4 address is as public as that."""
+    if not address.is_global or address.is_multicast:
+        return False
+    if isinstance(address, ipaddress.IPv4Address):
+        return True
+    if address.is_site_local or address in _LOCAL_NAT64:
+        return False
+    if address in _NAT64 or address in _IPV4_COMPATIBLE:
+        return _is_public(ipaddress.IPv4Address(address.packed[-4:]))
+    return address.sixtofour is None or _is_public(address.sixtofour)
 
 
 def _connect(host: str, port: int, timeout: Any, private_hosts: frozenset[str]) -> socket.socket:

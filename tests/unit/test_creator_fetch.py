@@ -215,6 +215,13 @@ def test_redirects_without_end_are_refused(tmp_path: Path) -> None:
         "::1",
         "fe80::1%eth0",
         "::ffff:10.0.0.1",
+        "::10.0.0.1",
+        "2002:a00:1::",  # 6to4 of 10.0.0.1
+        "64:ff9b::10.0.0.1",  # through a translator (NAT64), one of the network's own too
+        "64:ff9b:1::93.184.216.34",
+        "fec0::1",
+        "224.0.0.1",
+        "ff02::1",
     ],
 )
 def test_addresses_of_one_s_own_network_are_private(address: str) -> None:
@@ -223,6 +230,7 @@ def test_addresses_of_one_s_own_network_are_private(address: str) -> None:
 
 
 def test_public_and_listed_addresses_are_allowed() -> None:
-    addresses.check("mirror.example", "93.184.216.34", frozenset())
+    for public in ("93.184.216.34", "2606:4700::1111", "64:ff9b::93.184.216.34", "2002:5db8:d822::"):
+        addresses.check("mirror.example", public, frozenset())
     addresses.check("mirror.example", "10.0.0.1", frozenset({"mirror.example"}))
     addresses.check("mirror.example", "10.0.0.1", frozenset({"10.0.0.1"}))
