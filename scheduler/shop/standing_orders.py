@@ -8,7 +8,7 @@ from cardshop.contract.errors import Conflict, NotFound
 from scheduler.catalogue.web import Web
 from scheduler.domain.dispatching import channel_of
 from scheduler.domain.orders import Order, OrderDraft
-from scheduler.domain.rights import sees_all
+from scheduler.domain.rights import Right, may, sees_all
 from scheduler.domain.schedules import StandingOrder
 from scheduler.seal import Seal
 from scheduler.shop import orders
@@ -38,12 +38,14 @@ def place(
         due: when the run was due: with the schedule's id it names the order.
 
     Raises:
-        Conflict: the owner's account is locked or gone, or the recipe is gone.
+        Conflict: the owner's account is locked, gone or has lost the right, or the recipe is gone.
         CardshopError: the recipe can't be ordered as it is now; see :func:`scheduler.shop.recipes.resolve`.
     """
     account = store.users.find(owner)
     if account is None or account.disabled:
         raise Conflict(f"The account {owner} that orders is locked or gone.", hint="Make the schedule anew.")
+    if not may(account.role, Right.SCHEDULE_ORDERS):
+        raise Conflict(f"The account {owner} may schedule no orders now.", hint="Make the schedule anew.")
     try:
         recipe = store.recipes.get(standing.recipe_id, owner=None).recipe
     except NotFound:

@@ -11,6 +11,7 @@ import pytest
 from beat.jobs import jobs
 from cardshop.contract.errors import Conflict
 from cardshop.stack.library import Library
+from scheduler.domain.rights import Role
 from scheduler.domain.schedules import JobKind, Schedule, Timing, Work
 from scheduler.domain.states import OrderState
 from scheduler.shop import orders
@@ -110,6 +111,21 @@ def test_nothing_is_ordered_for_a_locked_account_or_of_a_recipe_that_is_gone(
     clock.forward(timedelta(minutes=1))
 
     with pytest.raises(Conflict, match="locked or gone"):
+        run(api, schedule)
+
+    assert api.store.orders.page(owner=None)[1] == 0
+
+
+@pytest.mark.parametrize("role", [Role.CLIENT, Role.TECHNICIAN])
+def test_nothing_is_ordered_for_an_account_that_has_lost_the_right_to_schedule_orders(
+    api: Api, library: Library, clock: Clock, role: Role
+) -> None:
+    schedule = monthly(api, library)
+    assert schedule.next_run is not None
+    clock.now = schedule.next_run
+    api.store.users.change("operator", {"role": role.value})
+
+    with pytest.raises(Conflict, match="may schedule no orders now"):
         run(api, schedule)
 
     assert api.store.orders.page(owner=None)[1] == 0
