@@ -9,7 +9,16 @@ from enum import StrEnum
 from typing import Any
 
 from cardshop.contract import wire
-from cardshop.contract.events import CardWritten, Event, EventType, Failure, ImageBuilt, Progress, Waiting
+from cardshop.contract.events import (
+    Body,
+    CardWritten,
+    Event,
+    EventType,
+    Failure,
+    ImageBuilt,
+    Progress,
+    Waiting,
+)
 from scheduler.domain.dispatching import Priority
 from scheduler.domain.states import (
     ATTEMPT_TABLE,
@@ -193,6 +202,8 @@ def fold(task: Task, event: Event, *, sender: str, at: datetime) -> Task | Ignor
         return Ignored("repeated or overtaken by a later event")
     if fact is None or (fact is TaskEvent.SUCCEED and event.body is None):
         return Ignored("tells nothing about the state")
+    if fact is TaskEvent.SUCCEED and not _is_of(task, event.body):
+        return Distrusted("it tells of something else than what the task makes")
     if fact is TaskEvent.STOPPED and event.claim == 0 and task.state is not TaskState.STOPPING:
         return Ignored("a message was of no use; nothing was begun")
     state = transition(task.state, fact)
@@ -212,12 +223,20 @@ def _doubt(task: Task, event: Event, sender: str) -> Ignored | Distrusted | None
     if event.claim == 0 and event.type in _BEFORE_A_CLAIM:
         # A redelivered message reaches its next worker before that one claims the task.
         return None if task.worker in (None, sender) else Ignored("the task is another worker's")
+    if event.claim == 0 and task.claim == 0 and event.type in _FACTS:
+        return Distrusted("it tells of work on a task that nobody has claimed")
     if event.claim < task.claim:
         why = "it tells of an earlier claim"
         return Ignored(why) if task.worker == sender else Overtaken(why)
     if task.worker not in (None, sender):
         return Distrusted("the task is another worker's")
     return None
+
+
+def _is_of(task: Task, outcome: Body) -> bool:
+    """Whether what was made is what the task is for, so that no other image's card counts as its own."""
+    kind = ImageBuilt if task.kind is TaskKind.CREATE else CardWritten
+    return isinstance(outcome, kind) and outcome.image_digest == task.image_digest
 
 
 def _moved(task: Task, event: TaskEvent, state: TaskState, *, who: str, at: datetime, why: str) -> Task:

@@ -46,7 +46,7 @@ def an_event(task: Task, **changes: Any) -> str:
         "attempt": 1,
         "claim": 1,
         "seq": 1,
-        "outcome": outcome_to_wire(image_built()),
+        "outcome": outcome_to_wire(image_built(task.image_digest)),
         **changes,
     }
     return json.dumps(event)

@@ -103,7 +103,8 @@ class Storm(RuleBasedStateMachine):
         for name in self.store._database.list_collection_names():
             if name not in KEPT:
                 self.store._database[name].delete_many({})
-        self.order_id = orders.place(self.store, a_draft(quantity=1, image_digest=secrets.token_hex(32))).id
+        self.digest = secrets.token_hex(32)
+        self.order_id = orders.place(self.store, a_draft(quantity=1, image_digest=self.digest)).id
         self.models = {"image": Model("free"), "card": Model("blocked")}
         self.grants: list[Grant] = []
         self.events: list[tuple[str, Event, str]] = []
@@ -148,11 +149,12 @@ class Storm(RuleBasedStateMachine):
             return
         grant = self.grants[which % len(self.grants)]
         grant.seq += 1
+        made = image_built(self.digest) if grant.name == "image" else card_written(digest=self.digest)
         kinds: dict[str, tuple[EventType, Any]] = {
             "start": (EventType.TASK_STARTED, None),
             "go": (EventType.TASK_PROGRESS, Progress("write", grant.seq, 100, "bytes")),
             "wait": (EventType.TASK_WAITING, Waiting("A", "Put a card in.")),
-            "end": (EventType.TASK_SUCCEEDED, image_built() if grant.name == "image" else card_written()),
+            "end": (EventType.TASK_SUCCEEDED, made),
             "fail": (EventType.TASK_FAILED, FAILED),
             "for-now": (EventType.TASK_FAILED, FAILED_FOR_NOW),
             "stop": (EventType.TASK_REVOKED, None),

@@ -44,7 +44,7 @@ def whole_work(task: Task, steps: int) -> list[Event]:
         )
         if done % 10 == 0:
             events.append(told(task, EventType.TASK_LOG, seq=2 * done + 1, body=Log((f"step {done}",))))
-    events.append(told(task, EventType.TASK_SUCCEEDED, seq=2 * steps, body=image_built()))
+    events.append(told(task, EventType.TASK_SUCCEEDED, seq=2 * steps, body=image_built(task.image_digest)))
     return events
 
 

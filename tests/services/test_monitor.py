@@ -100,7 +100,7 @@ def success(task: Task) -> dict[str, Any]:
         "attempt": task.attempt,
         "claim": task.claim,
         "seq": 1,
-        "outcome": outcome_to_wire(image_built()),
+        "outcome": outcome_to_wire(image_built(task.image_digest)),
     }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cardshop.contract.events import Card, CardWritten, Event, EventType, Failure, Progress
+from cardshop.contract.events import Card, CardWritten, Event, EventType, Failure, ImageBuilt, Progress
 from scheduler.domain import diagrams
 from scheduler.domain.orders import Order, derived_state
 from scheduler.domain.states import (
@@ -221,6 +221,28 @@ def test_an_order_with_its_image_does_not_wait_for_it_again_whatever_its_tasks_s
     tasks = [the_image(TaskState.STARTED), a_task(TaskState.PENDING)]
 
     assert derived_state(an_order(OrderState.WRITING), tasks) is OrderState.WRITING
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [replace(WRITTEN, image_digest="e" * 64), ImageBuilt("d" * 64, 8_000_000_000, 1000, "e" * 64, {})],
+    ids=["another image's card", "an image"],
+)
+def test_a_card_is_not_good_by_the_report_of_something_else(outcome: CardWritten | ImageBuilt) -> None:
+    told = fold(a_task(), an_event(EventType.TASK_SUCCEEDED, body=outcome), sender="writer-1", at=NOON)
+
+    assert isinstance(told, Distrusted)
+
+
+@pytest.mark.parametrize(
+    "event_type", [EventType.TASK_SUCCEEDED, EventType.TASK_FAILED, EventType.TASK_PROGRESS]
+)
+def test_nobody_is_believed_about_work_on_a_task_that_nobody_has_claimed(event_type: EventType) -> None:
+    body = {EventType.TASK_SUCCEEDED: ImageBuilt("d" * 64, 8_000_000_000, 1000, "e" * 64, {})}
+    image = a_task(TaskState.QUEUED, kind=TaskKind.CREATE, worker=None, claim=0)
+    forged = an_event(event_type, claim=0, hostname="creator-2@desk", body=body.get(event_type))
+
+    assert isinstance(fold(image, forged, sender="creator-2", at=NOON), Distrusted)
 
 
 def test_an_attempt_that_has_ended_stays_as_it_ended() -> None:
