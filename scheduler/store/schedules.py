@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from pymongo.errors import DuplicateKeyError
 
@@ -31,13 +32,18 @@ class Schedules:
             raise _taken(schedule.name) from None
 
     def ensure(self, schedule: Schedule) -> None:
-        """Stores a built-in schedule unless it is there; what people changed in it stays."""
+        """Stores a built-in schedule unless it is there; what people changed in it stays.
+
+        Where a person's schedule has its name, it gets a longer one.
+        """
         try:
             self._schedules.update_one(
                 {"_id": schedule.id}, {"$setOnInsert": to_document(schedule)}, upsert=True
             )
-        except DuplicateKeyError:  # another beat was first
-            self.get(schedule.id)
+        except DuplicateKeyError:
+            # Where it is there, another beat was first.
+            if self._schedules.find_one({"_id": schedule.id}, {"_id": 1}) is None:
+                self.ensure(replace(schedule, name=f"{schedule.name} ({schedule.id})"))
 
     def get(self, schedule_id: str) -> Schedule:
         """The schedule. Raises NotFound."""

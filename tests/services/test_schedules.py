@@ -12,7 +12,7 @@ from scheduler.shop import schedules as shop
 from scheduler.shop.schedules import ScheduleDraft
 from tests.api import Api, new_api
 from tests.real_services import RealMongod
-from tests.schedules import HOURLY, tools
+from tests.schedules import HOURLY, add, tools
 from tests.shop import Clock
 
 
@@ -106,6 +106,17 @@ def test_a_built_in_schedule_can_be_changed_but_not_removed_and_is_made_once(api
     assert api.call("PUT", "/v1/schedules/rotate-keys", {**HOURLY}).body["field"] == "kind"
     api.store.schedules.ensure(next(each for each in default_schedules(clock()) if each.id == "rotate-keys"))
     assert api.get("/v1/schedules/rotate-keys")["name"] == "keys"
+
+
+def test_a_built_in_schedule_whose_name_a_person_took_is_made_under_another(api: Api, clock: Clock) -> None:
+    built_in = next(each for each in default_schedules(clock()) if each.id == "rotate-keys")
+    taken = add(api, name=built_in.name)
+
+    for _ in range(2):
+        api.store.schedules.ensure(built_in)
+
+    assert api.store.schedules.get("rotate-keys").name == "sign with a new key (rotate-keys)"
+    assert api.store.schedules.get(taken.id).name == "sign with a new key"
 
 
 def test_each_kind_has_a_job_and_each_built_in_schedule_is_valid(api: Api, clock: Clock) -> None:
