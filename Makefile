@@ -93,6 +93,9 @@ bench-dispatch: $(STAMP) ## Measure how soon an accepted order reaches a worker,
 bench-monitor: $(STAMP) ## Measure how fast events are folded, beside Flower (some minutes)
 	@$(PYTHON) -m bench.monitor
 
+bench-writer: $(STAMP) ## Measure how long a verified card takes, beside dd + cmp and bmaptool (some minutes; root)
+	@$(PYTHON) -m bench.writer
+
 bench-creator: base-amd64 ## Measure how long an image takes, beside cp, a loop mount and mke2fs (some minutes, 15 GB)
 	@$(PYTHON) -m bench.creator
 

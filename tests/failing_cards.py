@@ -66,6 +66,8 @@ class FailingCard(mfusepy.Operations):  # type: ignore[misc]
         self._dead = False
         self._was_stuck = False
         self._failed = 0
+        self._lock = threading.Lock()
+        self._free_at = 0.0
 
     def change(self, fault: Fault) -> None:
         """Another fault from now on."""
@@ -117,12 +119,20 @@ class FailingCard(mfusepy.Operations):  # type: ignore[misc]
 
     def _fail(self, offset: int, size: int) -> None:
         if self.fault.seconds_per_mib:
-            time.sleep(self.fault.seconds_per_mib * size / MIB)
+            self._take_time(self.fault.seconds_per_mib * size / MIB)
         self._failed += 1
         if self._failed <= self.fault.fails_requests:
             raise mfusepy.FuseOSError(errno.EIO)
         if self._dead or offset <= self.fault.bad_at < offset + size:
             raise mfusepy.FuseOSError(errno.EIO)
+
+    def _take_time(self, seconds: float) -> None:
+        """One request after the other, at the card's rate whatever the host's own part takes."""
+        with self._lock:
+            now = time.monotonic()
+            self._free_at = max(now, self._free_at) + seconds
+            pause = self._free_at - now
+        time.sleep(pause)
 
 
 class Emulated:

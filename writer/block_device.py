@@ -99,7 +99,7 @@ def fixed_name(number: int) -> str:
 
 def is_loop_over_device(number: int) -> bool:
     """Whether it is a loop device whose file is a device."""
-    return attribute(number, "loop/backing_file").startswith("/dev/")
+    return _number_at(attribute(number, "loop/backing_file")) != 0
 
 
 def partition_starts(number: int) -> list[int]:

@@ -143,20 +143,23 @@ class CardImage:
             )
 
     def _write_mark(self) -> None:
-        for offset in range(0, self._mark_bytes, BLOCK_BYTES):
-            data = self._buffer[:BLOCK_BYTES]
-            data[:] = self._mark(offset)
+        # In large pieces: thousands of small requests would take a card seconds.
+        for offset in range(0, self._mark_bytes, len(self._buffer)):
+            data = self._buffer[: self._mark_bytes - offset]
+            for block in range(0, len(data), BLOCK_BYTES):
+                data[block : block + BLOCK_BYTES] = self._mark(offset + block)
             self._io.put(data, offset)
 
     def _check_mark(self) -> None:
-        for offset in range(0, self._mark_bytes, BLOCK_BYTES):
-            data = self._buffer[:BLOCK_BYTES]
+        for offset in range(0, self._mark_bytes, len(self._buffer)):
+            data = self._buffer[: self._mark_bytes - offset]
             self._io.get(data, offset)
-            if data != self._mark(offset):
-                raise CardFailed(
-                    f"The card {self._serial} wrote over its own beginning, at byte {offset}.",
-                    hint="It holds less than it says: a counterfeit. Put in another.",
-                )
+            for block in range(0, len(data), BLOCK_BYTES):
+                if data[block : block + BLOCK_BYTES] != self._mark(offset + block):
+                    raise CardFailed(
+                        f"The card {self._serial} wrote over its own beginning, at byte {offset + block}.",
+                        hint="It holds less than it says: a counterfeit. Put in another.",
+                    )
 
     def _mark(self, offset: int) -> bytes:
         line = f"Cardshop: this card is not finished. Image {self._manifest.digest}, byte {offset}.\n"

@@ -103,7 +103,7 @@ def test_an_operator_sees_why_a_card_is_refused_and_the_order_goes_on_when_it_is
     log_in(page, stack)
 
     page.goto(f"/orders/{order_id}")
-    ask = page.locator(".ask")
+    ask = page.locator("p.ask")
     expect(ask).to_contain_text(f"The card {card.serial} is read-only", timeout=PATIENCE_MS)
     expect(page.get_by_text("1 of 2 verified")).to_be_visible(timeout=PATIENCE_MS)
     photographer.take("order-card-refused")
