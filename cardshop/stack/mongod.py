@@ -72,6 +72,8 @@ class Mongod:
             *("--keyFile", str(self._key_file), "--wiredTigerCacheSizeGB", CACHE_GIGABYTES),
             *("--tlsMode", "requireTLS", "--tlsCertificateKeyFile", str(self._certificate.combined)),
             *("--tlsCAFile", str(self._ca_file), "--tlsAllowConnectionsWithoutCertificates"),
+            # It calls itself to finish an index over data, and would refuse its own (a server's) certificate.
+            *("--setParameter", "tlsWithholdClientCertificate=true"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
         ]
         return Service("mongod", tuple(argv), address=self.address, stop_seconds=60)

@@ -113,7 +113,8 @@ class Network:
         self._thread.start()
         for worker, namespace in self._namespaces.items():
             _ip("netns", "add", namespace)
-            _ip("-netns", namespace, "link", "set", "lo", "up")
+            # Not "ip -netns": it wants to mount, which a chroot doesn't let it.
+            run([*_inside(namespace), find("ip"), "link", "set", "lo", "up"], timeout=PROGRAM_SECONDS)
             cable = self._cables[worker] = Cable(namespace, self._ports)
             asyncio.run_coroutine_threadsafe(cable.serve(), self._loop)
         return self
@@ -129,10 +130,7 @@ class Network:
 
     def within(self) -> dict[str, tuple[str, ...]]:
         """By worker: the command that puts another into its network."""
-        nsenter = find("nsenter")
-        return {
-            worker: (nsenter, f"--net={_path(namespace)}") for worker, namespace in self._namespaces.items()
-        }
+        return {worker: _inside(namespace) for worker, namespace in self._namespaces.items()}
 
     def cut(self, worker: str) -> None:
         """Cuts a worker's cable. Nothing when it is cut already."""
@@ -152,6 +150,10 @@ class Network:
 
 def _ip(*arguments: str) -> None:
     run([find("ip"), *arguments], timeout=PROGRAM_SECONDS)
+
+
+def _inside(namespace: str) -> tuple[str, str]:
+    return find("nsenter"), f"--net={_path(namespace)}"
 
 
 def _path(namespace: str) -> Path:

@@ -52,9 +52,14 @@ def test_the_slots_own_card_is_written(disk: Path, tmp_path: Path) -> None:
     assert wrong_pieces(disk, make_image(tmp_path / "again")) == []
 
 
-def test_the_root_disk_is_refused_by_each_of_three_rules_and_by_the_kernel() -> None:
+def test_the_root_disk_is_refused_by_every_rule_that_it_breaks_and_by_the_kernel() -> None:
     number = Path("/").stat().st_dev
-    device = next(path for path in Path("/dev").iterdir() if is_device(path, number))
+    device = next((path for path in Path("/dev").iterdir() if is_device(path, number)), None)
+    if device is None:
+        pytest.skip("the root file system is on no disk of this machine")
+    # In a chroot the mount of its root can't be seen: there the other rules and the kernel stand alone.
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    seen = {"not-mounted"} if any(line.split()[4] == "/" for line in mounts) else set()
     node, size = device.stat(), int(block_device.attribute(number, "size")) * 512
     identity = Identity(node.st_dev, node.st_ino, number, 1, size)
     card = Inserted(Card("root", size), device, device, identity)
@@ -62,7 +67,7 @@ def test_the_root_disk_is_refused_by_each_of_three_rules_and_by_the_kernel() -> 
 
     refused = {rules.name_of(rule) for rule in rules.RULES if rule(candidate)}
 
-    assert {"removable-or-allowed", "not-mounted", "not-too-large"} <= refused
+    assert {"removable-or-allowed", "not-too-large"} | seen <= refused
     with pytest.raises(CardRefused), guard.opened(card, IMAGE_BYTES):
         pytest.fail("the root disk was opened")
     with pytest.raises(OSError, match=r"busy|not permitted"):

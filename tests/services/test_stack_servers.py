@@ -63,6 +63,18 @@ def test_mongod_has_transactions_and_change_streams(mongod: RealMongod) -> None:
     assert change["documentKey"] == {"_id": 1}
 
 
+def test_mongod_builds_an_index_over_data(mongod: RealMongod) -> None:
+    with database_client(mongod.uri) as client:
+        old = client["index_over_data"]["documents"]
+        old.insert_many([{"number": number} for number in range(100)])
+
+        client["index_over_data"].command(
+            "createIndexes", "documents", indexes=[{"key": {"number": 1}, "name": "new"}], maxTimeMS=20_000
+        )
+
+        assert "new" in old.index_information()
+
+
 def test_mongod_tells_nothing_without_an_account(mongod: RealMongod) -> None:
     before, after = mongod.uri.index("//") + 2, mongod.uri.index("@") + 1
     stranger = (mongod.uri[:before] + mongod.uri[after:]).replace("authSource=admin&", "")
