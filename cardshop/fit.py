@@ -104,7 +104,7 @@ def data_free_bytes(data_bytes: int) -> int:
     """Free bytes of a new data partition's file system, as mke2fs makes it with the parameters above."""
     blocks = data_bytes // BLOCK_BYTES
     groups = _rounded_up(blocks, _BLOCKS_PER_GROUP)
-    if not groups:
+    if blocks // 2 <= JOURNAL_BYTES // BLOCK_BYTES:  # mke2fs gives a journal no more than half of them
         return 0
     descriptor_blocks = _descriptor_blocks(groups)
     table_blocks = _inode_table_blocks(blocks, groups)

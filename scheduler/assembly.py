@@ -11,6 +11,7 @@ from scheduler.catalogue.web import Web
 from scheduler.domain.media import COMMON_MEDIA
 from scheduler.seal import Seal
 from scheduler.settings import ShopSettings
+from scheduler.shop import image_signatures
 from scheduler.shop.accounts import Accounts
 from scheduler.shop.signing import Signing
 from scheduler.shop.vocabulary import vocabulary
@@ -29,7 +30,7 @@ def assemble(settings: ShopSettings) -> Services:
 
 
 def prepare(settings: ShopSettings) -> None:
-    """Waits for the database; makes the indexes, the first signing key and the common media where missing.
+    """Waits for the database; makes the indexes, the first signing keys and the common media where missing.
 
     Its connection is closed again, so that processes can be forked after it.
 
@@ -42,6 +43,7 @@ def prepare(settings: ShopSettings) -> None:
         wait_for_database(services.store)
         services.store.prepare()
         services.signing.ensure_key()
+        image_signatures.ensure_key(services.store, services.seal)
         for medium in COMMON_MEDIA:
             if services.store.media.find(medium.name) is None:
                 services.store.media.add(medium)

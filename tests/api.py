@@ -20,6 +20,7 @@ from scheduler.assembly import services_over
 from scheduler.domain.media import COMMON_MEDIA
 from scheduler.domain.rights import Role
 from scheduler.settings import ShopSettings
+from scheduler.shop import image_signatures
 from scheduler.shop.catalogue import refresh
 from scheduler.store.bases import Base
 from scheduler.store.database import Clock, utc_now
@@ -101,6 +102,7 @@ def new_api(mongo_uri: str, *, clock: Clock = utc_now) -> Api:
     settings = ShopSettings(mongo_uri=mongo_uri, secret_key=SECRET_KEY, private_mirrors=("127.0.0.1",))
     services = services_over(Store(new_database(mongo_uri), clock), settings)
     services.signing.ensure_key()
+    image_signatures.ensure_key(services.store, services.seal)
     for role in Role:
         services.store.users.add(role.value, role, _password_hash())
     services.store.users.add("client-2", Role.CLIENT, _password_hash())

@@ -56,11 +56,16 @@ class World:
     def schedule(self) -> str:
         return str(self.api.post("/v1/schedules", {**HOURLY, "name": _name()})["id"])
 
-    def given_up_image(self) -> str:
-        """An image that the warehouse is to delete."""
+    def kept_image(self) -> str:
+        """An image that the warehouse has."""
         digest = _digest()
         outcome = {"image_digest": digest, "size_bytes": 1, "mapped_bytes": 1, "manifest_sha256": digest}
         self.api.store.images.keep({**outcome, "seconds": {}}, "main")
+        return digest
+
+    def given_up_image(self) -> str:
+        """An image that the warehouse is to delete."""
+        digest = self.kept_image()
         assert self.api.store.images.give_up(digest, self.api.store.clock() + timedelta(days=1), None)
         return digest
 
@@ -277,6 +282,8 @@ GOOD: dict[tuple[str, str], Callable[[World], Call]] = {
     ("post", "/v1/mails/{mail_id}/resend"): lambda world: Call({"mail_id": world.refused_mail()}),
     ("post", "/v1/mails/{mail_id}/dismissal"): lambda world: Call({"mail_id": world.refused_mail()}),
     ("get", "/v1/images"): _nothing,
+    ("get", "/v1/images/{digest}/signature"): lambda world: Call({"digest": world.kept_image()}),
+    ("get", "/v1/image-keys"): _nothing,
     ("get", "/v1/removals"): _nothing,
     ("post", "/v1/removals/{digest}"): lambda world: Call({"digest": world.given_up_image()}),
     ("get", "/v1/dead-letters"): lambda _: Call(query={"state": "replayed", **PAGE}),

@@ -1,10 +1,11 @@
-"""Images that were built, by the digest that names them."""
+"""Images that were built, by the digest that names them, and their signatures."""
 
 from __future__ import annotations
 
 from scheduler.api.operations import Resource, operation
 from scheduler.api.schemas import Listed, Moment, Told
 from scheduler.domain.rights import Right
+from scheduler.shop.image_signatures import signature_of
 
 
 class Image(Told):
@@ -28,3 +29,39 @@ class ImageList(Resource):
         """Every image that was built."""
         images = [Image.model_validate(image) for image in self.services.store.images.every()]
         return Listed[Image](items=images, total=len(images))
+
+
+class Signature(Told):
+    """Says that this shop made the image; ``statement`` has the SHA-256 of its manifest (``DIGEST.json``)."""
+
+    key: str  # id of the public key
+    statement: str  # the very text that is signed, UTF-8
+    signature: str  # base64, Ed25519
+
+
+class ImageKey(Told):
+    """A public key that verifies images' signatures."""
+
+    key: str
+    public_pem: str
+
+
+class ImageSignatureItem(Resource):
+    """``/v1/images/{digest}/signature``."""
+
+    @operation("Sign an image's manifest", Right.DOWNLOAD_IMAGES, answer=Signature)
+    def get(self, digest: str) -> Signature:
+        """Of an image that is kept."""
+        return Signature(**vars(signature_of(self.services.store, self.services.seal, digest)))
+
+
+class ImageKeyList(Resource):
+    """``/v1/image-keys``."""
+
+    @operation("List the public keys that verify images' signatures", None, answer=Listed[ImageKey])
+    def get(self) -> Listed[ImageKey]:
+        """Open to everyone: a card's recipient has no account."""
+        keys = [
+            ImageKey(key=key.kid, public_pem=key.public_pem) for key in self.services.store.image_keys.every()
+        ]
+        return Listed[ImageKey](items=keys, total=len(keys))

@@ -87,6 +87,8 @@ ROUTES: list[tuple[type[Resource], str]] = [
     (mails.MailResend, "/v1/mails/<mail_id>/resend"),
     (mails.MailDismissal, "/v1/mails/<mail_id>/dismissal"),
     (images.ImageList, "/v1/images"),
+    (images.ImageSignatureItem, "/v1/images/<digest>/signature"),
+    (images.ImageKeyList, "/v1/image-keys"),
     (dead_letters.DeadLetterList, "/v1/dead-letters"),
     (dead_letters.DeadLetterReplay, "/v1/dead-letters/<letter_id>/replay"),
     (dead_letters.DeadLetterDiscard, "/v1/dead-letters/<letter_id>/discard"),

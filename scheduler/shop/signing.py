@@ -60,11 +60,11 @@ class Signing:
     def ensure_key(self) -> None:
         """Makes the first key when there is none."""
         if self._keys.newest() is None:
-            self._keys.add(self._new_key())
+            self._keys.add(new_key(self._seal))
 
     def rotate(self) -> None:
         """Signs with a new key from now on; the old ones verify as long as a token of theirs may live."""
-        key = self._new_key()
+        key = new_key(self._seal)
         self._keys.add(key)
         self._keys.retire_older(key.kid, self._clock() + WAREHOUSE_LIFE)
 
@@ -140,12 +140,14 @@ class Signing:
             self._verifying[kid] = (now, key)
         return key
 
-    def _new_key(self) -> SigningKey:
-        private = Ed25519PrivateKey.generate()
-        pem = private.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        public = private.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        return SigningKey(secrets.token_hex(8), self._seal.seal(pem.decode()), public.decode())
+
+def new_key(seal: Seal) -> SigningKey:
+    """An Ed25519 key pair that nobody has; its private half is sealed."""
+    private = Ed25519PrivateKey.generate()
+    pem = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    public = private.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return SigningKey(secrets.token_hex(8), seal.seal(pem.decode()), public.decode())

@@ -1,4 +1,4 @@
-"""Keys that sign tokens; the private half is sealed. The newest signs, older ones verify until retired."""
+"""Keys that sign; the private half is sealed. The newest signs, older ones verify until retired."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class SigningKey:
 
 
 class Keys:
-    """The collection ``keys``."""
+    """The collections ``keys`` (of tokens) and ``image_keys`` (of images)."""
 
-    def __init__(self, database: Database[Document], clock: Clock) -> None:
-        self._keys = database["keys"]
+    def __init__(self, database: Database[Document], clock: Clock, name: str = "keys") -> None:
+        self._keys = database[name]
         self._clock = clock
 
     def prepare(self) -> None:
@@ -46,6 +46,10 @@ class Keys:
         """The key that signs."""
         document = self._keys.find_one({"retires_at": None}, sort=[("created_at", DESCENDING), ("_id", 1)])
         return _key(document) if document else None
+
+    def every(self) -> list[SigningKey]:
+        """All keys, the newest first."""
+        return [_key(document) for document in self._keys.find().sort("created_at", DESCENDING)]
 
     def verifying(self, kid: str) -> SigningKey | None:
         """The key of that id, unless it is retired."""

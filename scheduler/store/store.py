@@ -80,6 +80,7 @@ class Store:
         self.health = Health(database, clock)
         self.images = Images(database, clock)
         self.keys = Keys(database, clock)
+        self.image_keys = Keys(database, clock, "image_keys")
         self.mails = Mails(database, clock)
         self.media = Media(database)
         self.monitors = Monitors(database, clock)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from typing import Any
 
 import pytest
@@ -19,6 +20,9 @@ from tests.catching import MIDDLE_BYTES, catch, stored
 from tests.customers import PATIENCE_SECONDS, Customer
 from tests.real_stack import RealStack
 from tests.workers import until
+
+AWAY_SECONDS = 15.0
+"""Longer than several tries; how long is waited at most is shown with a clock of its own elsewhere."""
 
 EACH_ONCE = {"image": 1, "card 1": 1, "card 2": 1}
 
@@ -84,6 +88,26 @@ def test_an_upload_is_cut_in_the_middle(stack: RealStack, customer: Customer) ->
 
     assert not finished
     assert cut_at < stored(final)
+    assert customer.begun(order) == EACH_ONCE
+    customer.assert_good(order)
+
+
+def test_the_warehouse_is_away_for_a_while_when_the_image_is_brought(
+    stack: RealStack, customer: Customer
+) -> None:
+    order_id = customer.place()
+    catch_build(stack, customer, order_id)
+    stack.stop("warehouse")
+    digest = customer.order(order_id)["image_digest"]
+    built = stack.stack.folder.data("creator-1") / "work" / digest / f"{digest}.json"
+    catch("the built image", built.exists)
+    threading.Event().wait(AWAY_SECONDS)
+    meanwhile = customer.order(order_id)
+
+    stack.start("warehouse")
+    order = customer.wait_state(order_id, "written")
+
+    assert meanwhile["state"] == "building"
     assert customer.begun(order) == EACH_ONCE
     customer.assert_good(order)
 

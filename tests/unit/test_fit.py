@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cardshop.contract.errors import DoesNotFit
+from cardshop.contract.errors import DoesNotFit, ProgramFailed
 from cardshop.fit import (
     ALIGNMENT,
     BLOCK_BYTES,
@@ -110,6 +110,17 @@ def test_one_block_too_much_does_not_fit() -> None:
 
     assert forecast(GIB, ROOT_BYTES, [free]).fits
     assert not forecast(GIB, ROOT_BYTES, [free + BLOCK_BYTES]).fits
+
+
+def test_a_data_partition_too_small_for_its_journal_holds_nothing(tmp_path: Path) -> None:
+    base = BOOT_OFFSET + BOOT_BYTES + ROOT_BYTES
+
+    with pytest.raises(ProgramFailed, match="mke2fs"):
+        make_image(tmp_path, base + 32 * MIB)
+    assert not forecast(base + 32 * MIB, ROOT_BYTES, [1]).fits
+
+    make_image(tmp_path, base + 36 * MIB)
+    assert forecast(base + 36 * MIB, ROOT_BYTES, [1]).fits
 
 
 def test_a_card_smaller_than_its_base_is_said_to_be_too_small() -> None:

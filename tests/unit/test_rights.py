@@ -15,6 +15,7 @@ from scheduler.settings import ShopSettings
 OPEN = {
     ("get", "/v1/health"),
     ("get", "/v1/openapi.json"),
+    ("get", "/v1/image-keys"),
     ("post", "/v1/tokens"),
     ("delete", "/v1/tokens"),
     ("post", "/v1/tokens/refresh"),
