@@ -14,6 +14,7 @@ from cardshop.stack import mongod as stack_mongod
 from cardshop.stack import rabbit as stack_rabbit
 from tests.real_services import RealMongod, RealRabbit
 from tests.real_stack import RealStack
+from tests.shop import drop_databases
 from tests.tiny_base import make_tiny_base
 
 
@@ -31,14 +32,21 @@ def missing(what: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealMongod]:
-    """One MongoDB (replica set, TLS) for the session. Each test takes a database name of its own."""
+def mongod_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealMongod]:
+    """One MongoDB (replica set, TLS) for the session; tests take it as ``mongod``."""
     if stack_mongod.binary() is None:
         missing("mongod")
     running = RealMongod(tmp_path_factory.mktemp("mongod"))
     running.start()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="module")
+def mongod(mongod_of_session: RealMongod) -> Iterator[RealMongod]:
+    """The session's MongoDB. Each test takes a database of its own; they go when its module ends."""
+    yield mongod_of_session
+    drop_databases(mongod_of_session.uri)
 
 
 @pytest.fixture(scope="session")

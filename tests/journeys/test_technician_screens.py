@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,9 @@ def test_a_technician_goes_from_nothing_to_a_written_card(stack: RealStack, rack
             await see_doctor(pilot, take)
 
     try:
-        asyncio.run(walk())
+        # In a thread of its own: the browser of other tests keeps an event loop running in this one.
+        with ThreadPoolExecutor(max_workers=1) as screens:
+            screens.submit(asyncio.run, walk()).result()
     finally:
         for other in ("writer-1", "writer-2"):
             stack.start(other)
