@@ -141,8 +141,8 @@ class BlockMap:
         Raises:
             ImageDamaged: it can't be read, its own checksum is wrong, or its ranges make no sense.
         """
-        text = path.read_text()
         try:
+            text = path.read_text()
             root = fromstring(text)
             told = (root.findtext("BmapFileChecksum") or "").strip()
             image_bytes = int(root.findtext("ImageSize") or "")

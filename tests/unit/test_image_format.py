@@ -118,6 +118,14 @@ def test_a_block_map_whose_ranges_overlap_is_refused(tmp_path: Path) -> None:
         BlockMap.from_file(path)
 
 
+def test_a_block_map_of_bytes_that_are_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "i.bmap"
+    path.write_bytes(b"\xff\xfe<bmap/>")
+
+    with pytest.raises(ImageDamaged, match="no block map"):
+        BlockMap.from_file(path)
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "<bmap/>", '<!DOCTYPE b [<!ENTITY e "x">]><bmap><ImageSize>&e;</ImageSize></bmap>'],
