@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, UndefinedError
 from markupsafe import Markup
 
 from scheduler.domain.mails import LANGUAGES, Mail, MailKind, Words
@@ -67,9 +67,12 @@ def words_of(mail: Mail, pages_url: str) -> Words:
 
 
 def subject_of(mail: Mail) -> str:
-    """The mail's subject: one line."""
+    """The mail's subject: one line; its kind when a fact is missing: a list shows it all the same."""
     told = texts(mail.reader.language)[mail.kind.value]["subject"]
-    return " ".join(_filled(_PLAIN, told, _facts(mail)).split())
+    try:
+        return " ".join(_filled(_PLAIN, told, _facts(mail)).split())
+    except (UndefinedError, KeyError):
+        return mail.kind.value
 
 
 @functools.cache

@@ -102,6 +102,13 @@ def test_a_fact_with_line_breaks_can_not_add_a_line_to_the_head() -> None:
     assert "\r" not in subject_of(mail)
 
 
+@pytest.mark.parametrize("kind", [MailKind.ORDER_ACCEPTED, MailKind.ALARM_RAISED])
+def test_a_mail_that_lacks_a_fact_has_a_subject_all_the_same(kind: MailKind) -> None:
+    mail = Mail("1", "cause", kind, Reader("ada@school.example", "en"), {}, utc_now())
+
+    assert subject_of(mail) == kind
+
+
 def test_an_alarm_of_a_kind_without_a_text_is_told_all_the_same() -> None:
     words = words_of(a_mail(MailKind.ALARM_RAISED, "fr", alarm="never-heard-of"), "")
 
