@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as Redirect
 from cardshop.contract.errors import CardshopError
 from manager import illustrations
 from manager.languages import LANGUAGES
+from manager.numbers import number
 from manager.visitor import api
 
 pages = Blueprint("catalogue", __name__)
@@ -60,14 +61,15 @@ def with_tickets(entries: list[dict[str, Any]]) -> None:
 def listing() -> str:
     """The catalogues, and what they list."""
     words, language, page = (request.args.get(name, "") for name in ("q", "lang", "page"))
-    number = int(page) if page.isdecimal() and int(page) > 0 else 1
+    asked = number(page)
+    shown = asked if isinstance(asked, int) and asked > 0 else 1
     return render_template(
         "catalogue.html",
         catalogues=api().get_all("catalogues"),
-        found=search(words, language, str(number)),
+        found=search(words, language, str(shown)),
         q=words,
         lang=language,
-        page=number,
+        page=shown,
         languages=LANGUAGES,
         error=None,
     )

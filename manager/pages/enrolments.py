@@ -9,6 +9,7 @@ from flask import Blueprint, current_app, render_template, request, send_file
 from werkzeug.wrappers import Response
 
 from cardshop.contract.errors import CardshopError
+from manager.numbers import number
 from manager.visitor import api
 
 pages = Blueprint("enrolments", __name__)
@@ -22,9 +23,8 @@ def listing() -> str | tuple[str, int]:
     if request.method == "GET":
         return _page({"writers": DEFAULT_WRITERS})
     values = {name: request.form.get(name, "").strip() for name in ("host", "writers")}
-    writers = int(values["writers"]) if values["writers"].isdecimal() else 0
     try:
-        made = api().post("enrolments", body={"host": values["host"], "writers": writers})
+        made = api().post("enrolments", body={"host": values["host"], "writers": number(values["writers"])})
     except CardshopError as error:
         return _page(values, error=error), error.status
     return _page({"writers": DEFAULT_WRITERS}, made=made)

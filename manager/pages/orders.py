@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 
 from cardshop.contract.errors import CardshopError, Conflict
 from manager.languages import MAIL_LANGUAGES
+from manager.numbers import number
 from manager.order_view import verified, view
 from manager.visitor import api
 
@@ -129,13 +130,16 @@ def _new_key() -> str:
 
 def _body(values: dict[str, str]) -> dict[str, Any]:
     """The form as the API wants it; a wrong number is passed on, so that the API says what is wrong."""
-    quantity: int | str = int(values["quantity"]) if values["quantity"].isdecimal() else values["quantity"]
     recipient = {
         name: values[f"recipient.{name}"]
         for name in ("name", "email", "address", "language")
         if name == "name" or values[f"recipient.{name}"]
     }
-    body: dict[str, Any] = {"recipe_id": values["recipe_id"], "quantity": quantity, "recipient": recipient}
+    body: dict[str, Any] = {
+        "recipe_id": values["recipe_id"],
+        "quantity": number(values["quantity"]),
+        "recipient": recipient,
+    }
     if values["medium"]:
         body["medium"] = values["medium"]
     return body

@@ -9,6 +9,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from cardshop.contract.errors import CardshopError
+from manager.numbers import number
 from manager.visitor import api
 
 pages = Blueprint("schedules", __name__)
@@ -122,25 +123,21 @@ def _body(values: dict[str, str]) -> dict[str, Any]:
     if when == "crontab":
         body |= {"crontab": values.get("crontab", ""), "timezone": values.get("timezone", "UTC")}
     elif when == "every":
-        body["every_seconds"] = _number(values.get("every_seconds", ""))
+        body["every_seconds"] = number(values.get("every_seconds", ""))
     else:
         # The entry has no time zone of its own: it is in UTC, as the label says.
         body["at"] = f"{values.get('at', '')}Z"
     if kind == "order-recipe":
         body["order"] = {
             "recipe_id": values.get("recipe_id", ""),
-            "quantity": _number(values.get("quantity", "")),
+            "quantity": number(values.get("quantity", "")),
             "recipient": {"name": values.get("recipient", ""), "email": values.get("email", "")},
         }
     elif kind == "refresh-catalogues":
         body["catalogue"] = values.get("catalogue", "")
     elif kind in OF_AGE:
-        body["days"] = _number(values.get("days", ""))
+        body["days"] = number(values.get("days", ""))
     return body
-
-
-def _number(text: str) -> int | str:
-    return int(text) if text.isdecimal() else text
 
 
 def _values(schedule: dict[str, Any]) -> dict[str, str]:
