@@ -37,13 +37,21 @@ class Presence:
 
 
 def why_timed_out(
-    task: Task, worker: Presence | None, *, heard_since: datetime, now: datetime, limits: Limits
+    task: Task,
+    worker: Presence | None,
+    *,
+    idle_since: datetime | None,
+    heard_since: datetime,
+    now: datetime,
+    limits: Limits,
 ) -> str:
     """Why the task has timed out, for a person; empty when it hasn't.
 
     Args:
         task: in a state that a worker is to move.
         worker: that it is assigned to.
+        idle_since: since when somebody that may take it, were it only delivered, has nothing to do; None
+            while nobody is idle, or it was taken.
         heard_since: the shop was deaf before; nothing that is older counts as silence.
         now: by the shop's clock.
         limits: of silence.
@@ -53,12 +61,21 @@ def why_timed_out(
         away = now - max(worker.heard_at, task.updated_at, heard_since)
         if away > limits.worker:
             return f"its worker {worker.username} is {worker.state}"
-    if task.state is not TaskState.QUEUED and told_nothing > limits.task:
-        return f"nothing was heard of it for {told_nothing.total_seconds() / 60:.0f} minutes"
+    if task.state is TaskState.QUEUED:
+        # The broker may have lost its message, together with its disk.
+        unmoved = now - max(task.updated_at, heard_since, idle_since or now)
+        waits = unmoved > limits.task
+        return f"nobody got its message for {_minutes(unmoved)} minutes, and a worker is idle" if waits else ""
+    if told_nothing > limits.task:
+        return f"nothing was heard of it for {_minutes(told_nothing)} minutes"
     slots = worker.slots if worker and task.state is TaskState.WAITING_FOR_CARD else ()
     if slots and all(slot is SlotState.SILENT for slot in slots):
         return f"the slot of its writer {task.worker} is silent"
     return ""
+
+
+def _minutes(span: timedelta) -> str:
+    return f"{span.total_seconds() / 60:.0f}"
 
 
 def _holds_it(task: Task) -> bool:

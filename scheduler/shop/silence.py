@@ -12,12 +12,13 @@ from typing import Any
 
 from scheduler.domain.alarms import AlarmKind
 from scheduler.domain.retrying import is_given_up, tried_again
+from scheduler.domain.rights import Role
 from scheduler.domain.silence import HEARING, MONITOR_SILENT, MOST_WAITING, Limits, Presence, why_timed_out
 from scheduler.domain.slots import slot_silenced
 from scheduler.domain.states import Refused, SlotState, TaskEvent, TaskState
 from scheduler.domain.tasks import Ignored, Task, move
 from scheduler.shop.alarms import end_alarm, raise_alarm
-from scheduler.shop.dispatching import dispatch
+from scheduler.shop.dispatching import dispatch, taking_work
 from scheduler.shop.following import follow
 from scheduler.store.outbox import LineKind, OutboxLine
 from scheduler.store.store import Store
@@ -51,7 +52,10 @@ def sweep(store: Store, limits: Limits) -> int:
             # The request may have been lost, while its worker was cut off.
             store.outbox.ask_to_stop(task.id, task.attempt, having.hostname)
         presence = _presence(having) if having else None
-        if why := why_timed_out(task, presence, heard_since=heard_since, now=now, limits=limits):
+        idle_since = _idle_since(store, task, workers) if now - task.updated_at > limits.task else None
+        if why := why_timed_out(
+            task, presence, idle_since=idle_since, heard_since=heard_since, now=now, limits=limits
+        ):
             timed_out += _time_out(store, task, why, having)
     _end_alarms_of_tasks(store)
     if timed_out:
@@ -154,6 +158,21 @@ def _time_out(store: Store, task: Task, why: str, worker: Worker | None) -> bool
         return True
 
     return store.transaction(work)
+
+
+def _idle_since(store: Store, task: Task, workers: Mapping[str, Worker]) -> datetime | None:
+    """Since when a worker that may take the task, which waits at the broker, has had no other one."""
+    if task.state is not TaskState.QUEUED:
+        return None
+    takers = [task.worker] if task.worker else taking_work(store)[Role.CREATOR]
+    idle = []
+    for worker in (workers[name] for name in takers if name in workers):
+        others = [other for other in store.tasks.of_worker(worker.username, _AT_A_WORKER) if other != task]
+        if worker.state == "online" and not others:
+            last = store.tasks.last_of_worker(worker.username, besides=task.id)
+            changed = [worker.history[-1].at] if worker.history else []
+            idle.append(max([*changed, *([last.updated_at] if last else [])], default=task.updated_at))
+    return min(idle, default=None)
 
 
 def _end_alarms_of_tasks(store: Store) -> None:

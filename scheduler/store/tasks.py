@@ -29,6 +29,7 @@ class Tasks:
         """Indexes for the look-ups below."""
         self._tasks.create_index([("order_id", 1), ("unit", 1)], unique=True)
         self._tasks.create_index([("state", 1), ("kind", 1), ("created_at", 1)])
+        self._tasks.create_index("worker")
 
     def insert(self, tasks: Iterable[Task], session: Session = None) -> None:
         """Stores new tasks."""
@@ -62,6 +63,11 @@ class Tasks:
         """The worker's tasks that are in one of ``states``."""
         query = {"worker": worker, "state": {"$in": [state.value for state in states]}}
         return [_task(document) for document in self._tasks.find(query, session=session)]
+
+    def last_of_worker(self, worker: str, *, besides: str) -> Task | None:
+        """The worker's task, other than ``besides``, that changed last."""
+        found = self._tasks.find({"worker": worker, "_id": {"$ne": besides}}).sort("updated_at", -1).limit(1)
+        return next((_task(document) for document in found), None)
 
     def in_states(self, states: Iterable[TaskState], *, kind: TaskKind | None = None) -> list[Task]:
         """Tasks in one of ``states``, oldest first."""

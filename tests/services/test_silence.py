@@ -297,3 +297,50 @@ def test_a_card_written_by_who_lost_the_task_does_not_count(shop: WatchedShop) -
 
     assert shop.store.orders.get(order.id).state is OrderState.WRITTEN
     assert (shop.card(order.id).outcome or {})["slot"] == "B"
+
+
+def test_a_cards_message_that_the_broker_lost_is_sent_anew_as_another_attempt(shop: WatchedShop) -> None:
+    order = orders.place(shop.store, a_draft(quantity=1))
+    shop.build(order.id)
+    lost = shop.card(order.id)
+    shop.sent(LineKind.TASK)
+
+    shop.forward(LIMITS.task - STEP)
+    assert shop.card(order.id) == lost
+    shop.forward(timedelta(seconds=20))
+
+    card = shop.card(order.id)
+    assert (card.state, card.attempt, card.tries) == (TaskState.QUEUED, 2, 0)
+    assert [(line.message or {})["attempt"] for line in shop.sent(LineKind.TASK)] == [2]
+    with pytest.raises(TaskCanceled):
+        shop.claimed(lost, lost.worker or "")
+
+
+def test_an_images_message_that_the_broker_lost_is_sent_anew_once_a_creator_is_idle(shop: WatchedShop) -> None:
+    first = orders.place(shop.store, a_draft())
+    building = shop.claimed(shop.image(first.id), "creator-1")
+    shop.store.workers.seen("creator-2", Role.CREATOR, "creator-2@desk", online=False)
+    second = orders.place(shop.store, a_draft(image_digest="cd" * 32))
+    lost = shop.image(second.id)
+    assert lost.state is TaskState.QUEUED
+
+    for number in range(1, 20):  # the only creator works at the first for long: the second has to wait
+        shop.forward(timedelta(minutes=5))
+        shop.tell(building, EventType.TASK_PROGRESS, seq=number, body=Progress("build", number, 100, "steps"))
+    assert shop.image(second.id) == lost
+    shop.tell(building, EventType.TASK_SUCCEEDED, seq=20, body=image_built())
+    shop.forward(LIMITS.task - STEP)
+    assert shop.image(second.id) == lost
+    shop.forward(timedelta(seconds=20))
+
+    image = shop.image(second.id)
+    assert (image.state, image.attempt, image.tries) == (TaskState.QUEUED, 2, 0)
+
+
+def test_what_waits_at_a_broker_without_workers_is_not_taken_for_lost(shop: WatchedShop) -> None:
+    order = orders.place(shop.store, a_draft())
+    for name in ("creator-1", "creator-2"):
+        shop.store.workers.seen(name, Role.CREATOR, f"{name}@desk", online=False)
+
+    assert shop.forward(4 * LIMITS.task) == 0
+    assert shop.image(order.id).attempt == 1
