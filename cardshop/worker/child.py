@@ -35,8 +35,9 @@ LONGEST_PAUSE_SECONDS = 15.0
 REVOKED_SECONDS = 5.0
 """Wait for the confirm that a canceled task was ended; without it the scheduler's time limit says so."""
 
-DRAINED_SECONDS = 1.0
-"""Pause before a drained worker gives a message back: the word to take no more is on its way to it."""
+DRAINED_SECONDS = 15.0
+"""Pause before a drained worker gives a message back: the word to take no more is on its way to it.
+Given back too often, the message would be a dead letter."""
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -117,7 +117,16 @@ def check(recipe: Recipe, vocabulary: Vocabulary) -> None:
         )
     if recipe.admin_account:
         _check_admin_account(recipe.admin_account)
-    _check_contents(recipe.contents)
+    if not recipe.contents:
+        raise InvalidInput("A recipe has at least one content.", field="contents")
+    check_distinct(recipe.contents)
+
+
+def check_distinct(contents: Sequence[str]) -> None:
+    """Raises InvalidInput for a content that is there twice: a card holds it once."""
+    for index, ident in enumerate(contents):
+        if ident in contents[:index]:
+            raise InvalidInput(f"The content {ident} is there twice.", field=f"contents[{index}]")
 
 
 def digest(resolved: ResolvedRecipe, fingerprint: Callable[[str], str]) -> str:
@@ -221,11 +230,3 @@ def _check_admin_account(account: AdminAccount) -> None:
         )
     if not 8 <= len(account.password.encode()) <= 72 or "\0" in account.password:
         raise InvalidInput("The admin password has 8 to 72 bytes.", field="admin_account.password")
-
-
-def _check_contents(contents: tuple[str, ...]) -> None:
-    if not contents:
-        raise InvalidInput("A recipe has at least one content.", field="contents")
-    for index, ident in enumerate(contents):
-        if ident in contents[:index]:
-            raise InvalidInput(f"The content {ident} is there twice.", field=f"contents[{index}]")

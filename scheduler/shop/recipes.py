@@ -50,9 +50,10 @@ def fit(store: Store, web: Web, *, contents: Sequence[str], base: str, size: str
     When none holds them, the largest shows by how much. Sizes are asked from the contents' metalinks now.
 
     Raises:
-        InvalidInput: an unknown content, base or medium.
+        InvalidInput: an unknown content, one that is there twice, an unknown base or medium.
         MirrorRefused: a content's metalink can't be read.
     """
+    rules.check_distinct(contents)
     entries = _entries(store, contents)
     content_bytes = [facts.size_bytes for facts in _facts(web, entries)]
     return _fitted(store, _base(store, base), size, content_bytes, "size")

@@ -52,3 +52,11 @@ def test_where_an_order_stands_is_told_to_who_asks_and_not_when_it_is_placed(wor
 
     assert placed["expected"] is None
     assert world.api.get(f"/v1/orders/{placed['id']}")["expected"]["place"]["place"] == 1
+
+
+def test_a_content_that_is_there_twice_is_told_before_it_is_counted_twice(world: World) -> None:
+    asked = {"contents": [world.content, world.content], "base": "cardshop-amd64", "size": "8 GB"}
+
+    answer = world.api.call("POST", "/v1/recipes/fit", asked)
+
+    assert (answer.status, answer.body["field"]) == (422, "contents[1]"), answer
