@@ -64,8 +64,9 @@ def why_timed_out(
     if task.state is TaskState.QUEUED:
         # The broker may have lost its message, together with its disk.
         unmoved = now - max(task.updated_at, heard_since, idle_since or now)
-        waits = unmoved > limits.task
-        return f"nobody got its message for {_minutes(unmoved)} minutes, and a worker is idle" if waits else ""
+        if unmoved > limits.task:
+            return f"nobody got its message for {_minutes(unmoved)} minutes, and a worker is idle"
+        return ""
     if told_nothing > limits.task:
         return f"nothing was heard of it for {_minutes(told_nothing)} minutes"
     slots = worker.slots if worker and task.state is TaskState.WAITING_FOR_CARD else ()

@@ -316,7 +316,7 @@ def test_a_cards_message_that_the_broker_lost_is_sent_anew_as_another_attempt(sh
         shop.claimed(lost, lost.worker or "")
 
 
-def test_an_images_message_that_the_broker_lost_is_sent_anew_once_a_creator_is_idle(shop: WatchedShop) -> None:
+def test_an_images_message_that_the_broker_lost_is_sent_anew_once_creators_idle(shop: WatchedShop) -> None:
     first = orders.place(shop.store, a_draft())
     building = shop.claimed(shop.image(first.id), "creator-1")
     shop.store.workers.seen("creator-2", Role.CREATOR, "creator-2@desk", online=False)
