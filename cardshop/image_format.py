@@ -4,16 +4,22 @@ An image ``<digest>.img`` is a raw, sparse disk image. Only its mapped ranges ne
 block that a file system on it uses, its metadata that is all zeroes included. Both files list the same
 pieces of those ranges with their SHA-256; ``<digest>.json`` is what our own parts read, ``<digest>.bmap`` is
 what ``bmaptool copy`` reads (format: bmap 2.0 of Intel's bmap-tools). Offsets and lengths are bytes.
+
+The manifest lies on the card too, so that a card can be checked where no network is. A document can't hold
+the checksum of itself: it names its place (``own``) instead, and the checksums of that place follow from its
+bytes. ``passport`` names the one block that differs from card to card: a note in the image, the card's
+passport on a card.
 """
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import json
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -31,6 +37,13 @@ CHUNK_BYTES = 4 * 1024 * 1024
 """Largest piece that one checksum covers: what is sent or written again when it is wrong."""
 
 MANIFEST_VERSION = 1
+
+MANIFEST_FILE = "cardshop/manifest.json"
+PASSPORT_FILE = "cardshop/passport.json"
+"""Where a card's boot partition has its documents."""
+
+LARGEST_MANIFEST_BYTES = 256 * 1024 * 1024
+"""A manifest of the largest image is smaller; more memory is taken for nobody's word."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NO_CHECKSUM = "0" * 64
@@ -85,39 +98,75 @@ class Manifest:
     base: BaseReference
     block_bytes: int = BLOCK_BYTES
     chunk_bytes: int = CHUNK_BYTES
+    own: Range | None = None  # where this very document lies; None: it isn't in the image
+    passport: Range | None = None  # a chunk of its own, other on each card; None: cards have none
     version: int = MANIFEST_VERSION
 
     def ranges(self) -> tuple[Range, ...]:
         """The mapped ranges, as long as they go: neighbours are one."""
         return merge(Range(chunk.offset, chunk.length) for chunk in self.chunks)
 
+    def to_bytes(self) -> builtins.bytes:
+        """The document; the same manifest gives the same bytes. The chunks of its own place are left out."""
+        listed = tuple(chunk for chunk in self.chunks if not _is_inside(chunk, self.own))
+        return (json.dumps(wire.to_wire(replace(self, chunks=listed)), indent=1) + "\n").encode()
+
     def to_file(self, path: Path) -> None:
-        """Writes the manifest; the same manifest gives the same bytes."""
-        path.write_text(json.dumps(wire.to_wire(self), indent=1) + "\n")
+        """Writes the document."""
+        path.write_bytes(self.to_bytes())
+
+    def with_own_chunks(self, document: builtins.bytes) -> Self:
+        """The manifest with the chunks of the place where ``document``, its bytes, lies in the image.
+
+        Raises:
+            ValueError: the document is too long for its place.
+        """
+        if self.own is None:
+            return self
+        content = filled_up(document, self.own.length)
+        added = []
+        for piece in pieces([self.own], self.chunk_bytes):
+            start = piece.offset - self.own.offset
+            sha256 = hashlib.sha256(content[start : start + piece.length]).hexdigest()
+            added.append(Chunk(piece.offset, piece.length, sha256))
+        return replace(self, chunks=tuple(sorted((*self.chunks, *added), key=lambda chunk: chunk.offset)))
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
-        """Reads and checks a manifest.
+        """Reads and checks a manifest. Raises ImageDamaged, as :meth:`from_bytes`."""
+        return cls.from_bytes(path.read_bytes(), path.name)
+
+    @classmethod
+    def from_bytes(cls, document: builtins.bytes, name: str) -> Self:
+        """Reads and checks a manifest; ``name`` is what errors call it.
 
         Raises:
             ImageDamaged: it can't be read, or its chunks can't be those of one image.
         """
         try:
-            data = json.loads(path.read_bytes())
+            data = json.loads(document)
             if not isinstance(data, dict) or data.get("version") != MANIFEST_VERSION:
-                raise ImageDamaged(f"{path.name} is no image manifest of version {MANIFEST_VERSION}.")
+                raise ImageDamaged(f"{name} is no image manifest of version {MANIFEST_VERSION}.")
             manifest = wire.from_wire(cls, data)
         except ValueError as error:
-            raise ImageDamaged(f"{path.name} is no JSON document.") from error
+            raise ImageDamaged(f"{name} is no JSON document.") from error
         except MessageRejected as error:
-            raise ImageDamaged(f"{path.name} is no image manifest. {error.sentence}") from error
+            raise ImageDamaged(f"{name} is no image manifest. {error.sentence}") from error
         if not _SHA256.fullmatch(manifest.digest):
-            raise ImageDamaged(f"{path.name} names no image: its digest must be 64 hex digits.")
-        if manifest.block_bytes < 1 or manifest.bytes < 1:
-            raise ImageDamaged(f"{path.name} has a size that no image has.")
-        _check_chunks(path.name, manifest.chunks, manifest.bytes, manifest.block_bytes, manifest.chunk_bytes)
+            raise ImageDamaged(f"{name} names no image: its digest must be 64 hex digits.")
+        if manifest.block_bytes < 1 or manifest.bytes < 1 or manifest.chunk_bytes < manifest.block_bytes:
+            raise ImageDamaged(f"{name} has a size that no image has.")
+        if manifest.own is not None and not len(document) <= manifest.own.length <= LARGEST_MANIFEST_BYTES:
+            raise ImageDamaged(f"{name} names a place for itself that it can't have.")
+        manifest = manifest.with_own_chunks(document)
+        _check_chunks(name, manifest.chunks, manifest.bytes, manifest.block_bytes, manifest.chunk_bytes)
         if manifest.mapped_bytes != sum(chunk.length for chunk in manifest.chunks):
-            raise ImageDamaged(f"{path.name} contradicts itself: mapped_bytes is not the sum of its chunks.")
+            raise ImageDamaged(f"{name} contradicts itself: mapped_bytes is not the sum of its chunks.")
+        if manifest.passport is not None and not any(
+            (chunk.offset, chunk.length) == (manifest.passport.offset, manifest.passport.length)
+            for chunk in manifest.chunks
+        ):
+            raise ImageDamaged(f"{name} names a place for the passport that is no chunk.")
         return manifest
 
 
@@ -187,6 +236,31 @@ def merge(ranges: Iterable[Range]) -> tuple[Range, ...]:
         elif item.length:
             merged.append(item)
     return tuple(merged)
+
+
+def pieces(ranges: Iterable[Range], piece_bytes: int = CHUNK_BYTES) -> Iterator[Range]:
+    """The ranges cut where a multiple of ``piece_bytes`` lies in them."""
+    for item in ranges:
+        offset = item.offset
+        while offset < item.end:
+            end = min((offset // piece_bytes + 1) * piece_bytes, item.end)
+            yield Range(offset, end - offset)
+            offset = end
+
+
+def filled_up(document: bytes, length: int) -> bytes:
+    """A document as it lies in a place of ``length`` bytes: blank lines follow it.
+
+    Raises:
+        ValueError: it is longer.
+    """
+    if len(document) > length:
+        raise ValueError(f"{len(document)} bytes don't go into {length}")
+    return document.ljust(length, b"\n")
+
+
+def _is_inside(chunk: Chunk, place: Range | None) -> bool:
+    return place is not None and place.offset <= chunk.offset and chunk.end <= place.end
 
 
 def _chunk(element: ET.Element, image_bytes: int) -> Chunk:

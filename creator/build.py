@@ -25,12 +25,14 @@ from creator.cache import SECTOR_BYTES, Cache
 from creator.fetch import fetch
 from creator.image.assemble import assemble
 from creator.image.base_image import BaseImage, check_base, open_base
+from creator.image.block_map import mapped_ranges
+from creator.image.card_documents import reserve
 from creator.image.data_partition import LIBRARY
 from creator.image.library import check_zim
 from creator.meter import Meter
 from creator.mirrors import Web
 from creator.plan import BuiltImage, ImagePlan, Observe, Places
-from creator.prove import prove
+from creator.prove import draft, prove
 from creator.space import full_disk_told, space_for
 from creator.work_folder import WorkFolder, part, sweep, work_folder
 
@@ -146,6 +148,7 @@ def _assemble(
     meter = Meter(Phase.BUILD, total, observe)
     contents = zip(plan.contents, files, strict=True)
     assemble(image, parts, plan.digest, base, plan.card_configuration, contents, meter.add)
+    reserve(image, draft(plan), mapped_ranges(image, parts), base.built_at)
     meter.finish()
 
 

@@ -6,14 +6,16 @@ import hashlib
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from cardshop.contract.errors import ContentDamaged, ImageDamaged
 from cardshop.contract.events import Phase
 from cardshop.contract.tasks import Content
 from cardshop.fit import Layout
-from cardshop.image_format import ContentEntry, Manifest
+from cardshop.image_format import MANIFEST_FILE, PASSPORT_FILE, ContentEntry, Manifest
 from creator.image.block_map import checksum, mapped_ranges
+from creator.image.card_documents import place_of, write_manifest
 from creator.image.proof import check_file_systems, read_content
 from creator.meter import Meter
 from creator.plan import ImagePlan, Observe
@@ -23,6 +25,8 @@ def prove(
     plan: ImagePlan, parts: Layout, image: Path, files: Mapping[str, Path], observe: Observe
 ) -> Manifest:
     """Reads the whole image: as file systems by other programs, and piece by piece for the block map.
+
+    What it finds is the manifest, which is put into its place in the image.
 
     Args:
         plan: what it was built from.
@@ -40,18 +44,27 @@ def prove(
     contents = sum(content.size_bytes for content in plan.contents)
     meter = Meter(Phase.CHECK, contents + mapped_bytes, observe)
     check_file_systems(image, parts)
+    own, passport = place_of(image, MANIFEST_FILE), place_of(image, PASSPORT_FILE)
     with ThreadPoolExecutor(2, thread_name_prefix="proof") as aside:
         written = aside.submit(_write_out, image)
         read = aside.submit(_read_contents, plan.contents, image, parts, files, meter)
-        chunks = checksum(image, ranges, meter.add)
+        chunks = checksum(image, ranges, (own, passport), meter.add)
         read.result()
         written.result()
+    manifest = replace(draft(plan), mapped_bytes=mapped_bytes, chunks=chunks, own=own, passport=passport)
+    manifest = write_manifest(image, manifest)
+    _write_out(image)
     meter.finish()
+    return manifest
+
+
+def draft(plan: ImagePlan) -> Manifest:
+    """The manifest of the plan's image, as far as it is known before the image is there."""
     return Manifest(
         digest=plan.digest,
         bytes=plan.size_bytes,
-        mapped_bytes=mapped_bytes,
-        chunks=chunks,
+        mapped_bytes=0,
+        chunks=(),
         contents=tuple(
             ContentEntry(content.ident, content.file, content.size_bytes, content.sha256)
             for content in plan.contents

@@ -7,16 +7,17 @@ zeroed FAT sector, inode table or journal block must reach a card that was used 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
 from cardshop.contract.errors import ImageDamaged
+from cardshop.fat32 import Fat32
 from cardshop.fit import BOOT_OFFSET, Layout
-from cardshop.image_format import BLOCK_BYTES, CHUNK_BYTES, Chunk, Range, merge
-from creator.image import fat
+from cardshop.image_format import BLOCK_BYTES, Chunk, Range, merge, pieces
 from creator.image.ext4 import Ext4
 
 _THREADS = 2
@@ -33,7 +34,9 @@ def mapped_ranges(image: Path, layout: Layout) -> tuple[Range, ...]:
     ranges = [Range(0, BOOT_OFFSET), Range(size - BLOCK_BYTES, BLOCK_BYTES)]
     descriptor = os.open(image, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        ranges.extend(fat.used_ranges(descriptor, BOOT_OFFSET))
+        ranges.extend(
+            Fat32(lambda offset, length: os.pread(descriptor, length, offset), BOOT_OFFSET).used_ranges()
+        )
     finally:
         os.close(descriptor)
     for offset in (layout.root_offset, layout.data_offset):
@@ -42,16 +45,19 @@ def mapped_ranges(image: Path, layout: Layout) -> tuple[Range, ...]:
     return merge(_whole_blocks(item) for item in ranges)
 
 
-def checksum(image: Path, ranges: tuple[Range, ...], observe: Callable[[int], None]) -> tuple[Chunk, ...]:
+def checksum(
+    image: Path, ranges: tuple[Range, ...], apart: Iterable[Range], observe: Callable[[int], None]
+) -> tuple[Chunk, ...]:
     """Reads the ranges and gives their chunks; none crosses a multiple of :data:`CHUNK_BYTES`.
 
     Args:
         image: the image file.
         ranges: as :func:`mapped_ranges` gives them.
+        apart: parts of them that share no chunk with anything else.
         observe: called with the bytes of each chunk read.
     """
     chunks: list[Chunk] = []
-    pieces = _pieces(ranges)
+    left = pieces(_cut(ranges, apart))
     descriptor = os.open(image, os.O_RDONLY | os.O_CLOEXEC)
 
     def read(piece: Range) -> Chunk:
@@ -62,7 +68,7 @@ def checksum(image: Path, ranges: tuple[Range, ...], observe: Callable[[int], No
 
     try:
         with ThreadPoolExecutor(_THREADS) as readers:
-            while batch := tuple(islice(pieces, _BATCH)):
+            while batch := tuple(islice(left, _BATCH)):
                 for chunk in readers.map(read, batch):
                     chunks.append(chunk)
                     observe(chunk.length)
@@ -77,10 +83,9 @@ def _whole_blocks(item: Range) -> Range:
     return Range(start, end - start)
 
 
-def _pieces(ranges: tuple[Range, ...]) -> Iterator[Range]:
+def _cut(ranges: Iterable[Range], apart: Iterable[Range]) -> Iterator[Range]:
+    cuts = sorted({place for item in apart for place in (item.offset, item.end)})
     for item in ranges:
-        offset = item.offset
-        while offset < item.end:
-            end = min((offset // CHUNK_BYTES + 1) * CHUNK_BYTES, item.end)
-            yield Range(offset, end - offset)
-            offset = end
+        inside = [cut for cut in cuts if item.offset < cut < item.end]
+        for start, end in itertools.pairwise((item.offset, *inside, item.end)):
+            yield Range(start, end - start)

@@ -12,7 +12,7 @@ from cardshop.contract.errors import ImageDamaged
 from cardshop.fit import BOOT_OFFSET
 from cardshop.programs import run
 
-FOLDER = "/cardshop"
+FOLDER = "cardshop"
 CONFIGURATION = f"{FOLDER}/recipe.json"
 """What the card's first boot reads."""
 
@@ -28,22 +28,35 @@ def write_configuration(image: Path, configuration: Mapping[str, Any], now: int)
         ImageDamaged: it can't be read back as it was written.
         ProgramFailed: the partition is full or no FAT file system.
     """
-    drive = f"{image}@@{BOOT_OFFSET}"
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(now), "TZ": "UTC", "MTOOLSRC": os.devnull}
     content = (json.dumps(configuration, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
+    write_file(image, CONFIGURATION, content, now)
+    if read_file(image, CONFIGURATION) != content:
+        raise ImageDamaged("The boot partition doesn't give back the card configuration.")
+
+
+def write_file(image: Path, path: str, content: bytes, now: int) -> None:
+    """Puts a file into :data:`FOLDER` of the boot partition. Raises ProgramFailed when it is full."""
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(now), "TZ": "UTC", "MTOOLSRC": os.devnull}
     is_there = 1
     run(
-        ["mmd", "-D", "s", "-i", drive, f"::{FOLDER}"],
+        ["mmd", "-D", "s", "-i", _drive(image), f"::/{FOLDER}"],
         timeout=_SECONDS,
         env=environment,
         allowed=(0, is_there),
     )
     run(
-        ["mcopy", "-D", "o", "-i", drive, "-", f"::{CONFIGURATION}"],
+        ["mcopy", "-D", "o", "-i", _drive(image), "-", f"::/{path}"],
         timeout=_SECONDS,
         env=environment,
         stdin=content,
     )
-    read_back = run(["mtype", "-i", drive, f"::{CONFIGURATION}"], timeout=_SECONDS, env=environment)
-    if read_back.stdout != content:
-        raise ImageDamaged("The boot partition doesn't give back the card configuration.")
+
+
+def read_file(image: Path, path: str) -> bytes:
+    """A file of the boot partition. Raises ProgramFailed when it isn't there."""
+    environment = {**os.environ, "MTOOLSRC": os.devnull}
+    return run(["mtype", "-i", _drive(image), f"::/{path}"], timeout=_SECONDS, env=environment).stdout
+
+
+def _drive(image: Path) -> str:
+    return f"{image}@@{BOOT_OFFSET}"

@@ -34,7 +34,7 @@ def check_file_systems(image: Path, layout: Layout) -> None:
             run(["e2fsck", "-f", "-n", f"{image}?offset={offset}"], timeout=_SECONDS)
         except ProgramFailed as error:
             raise ImageDamaged(f"The {name} partition is not clean.", hint=error.hint) from error
-    run(["mdir", "-b", "-i", f"{image}@@{BOOT_OFFSET}", f"::{CONFIGURATION}"], timeout=60)
+    run(["mdir", "-b", "-i", f"{image}@@{BOOT_OFFSET}", f"::/{CONFIGURATION}"], timeout=60)
 
 
 def read_content(image: Path, data_offset: int, name: str, observe: Callable[[int], None]) -> str:

@@ -18,6 +18,7 @@ from cardshop.image_format import (
     ContentEntry,
     Manifest,
     Range,
+    filled_up,
     merge,
 )
 
@@ -43,6 +44,58 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
     MANIFEST.to_file(path)
 
     assert Manifest.from_file(path) == MANIFEST
+
+
+OWN = Range(20 * CHUNK_BYTES + BLOCK_BYTES, CHUNK_BYTES)
+"""It crosses a multiple of CHUNK_BYTES."""
+
+
+def with_own(**changes: Any) -> Manifest:
+    manifest = replace(MANIFEST, own=OWN, mapped_bytes=MANIFEST.mapped_bytes + OWN.length, **changes)
+    return manifest.with_own_chunks(manifest.to_bytes())
+
+
+def test_the_checksums_of_a_manifests_own_place_follow_from_its_bytes() -> None:
+    document = with_own().to_bytes()
+
+    manifest = Manifest.from_bytes(document, "m.json")
+
+    place = bytearray(40 * CHUNK_BYTES)
+    place[OWN.offset : OWN.end] = filled_up(document, OWN.length)
+    added = [chunk for chunk in manifest.chunks if chunk not in CHUNKS]
+    assert [(chunk.offset, chunk.length) for chunk in added] == [
+        (OWN.offset, CHUNK_BYTES - BLOCK_BYTES),
+        (21 * CHUNK_BYTES, BLOCK_BYTES),
+    ]
+    for chunk in added:
+        assert hashlib.sha256(place[chunk.offset : chunk.end]).hexdigest() == chunk.sha256
+    assert manifest == with_own()
+    assert manifest.to_bytes() == document
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        Range(20 * CHUNK_BYTES, BLOCK_BYTES // 4),  # shorter than the document
+        Range(20 * CHUNK_BYTES, 2**40),
+        Range(BLOCK_BYTES, CHUNK_BYTES),  # another chunk is there
+        Range(100 * CHUNK_BYTES, CHUNK_BYTES),  # behind the image's end
+    ],
+)
+def test_a_place_that_a_manifest_can_t_have_is_refused(own: Range) -> None:
+    document = replace(with_own(), own=own).to_bytes()
+
+    with pytest.raises(ImageDamaged):
+        Manifest.from_bytes(document, "m.json")
+
+
+def test_the_passports_place_is_a_chunk_of_its_own() -> None:
+    good = replace(MANIFEST, passport=Range(10 * CHUNK_BYTES, BLOCK_BYTES))
+    wrong = replace(MANIFEST, passport=Range(0, BLOCK_BYTES))
+
+    assert Manifest.from_bytes(good.to_bytes(), "m.json") == good
+    with pytest.raises(ImageDamaged, match="no chunk"):
+        Manifest.from_bytes(wrong.to_bytes(), "m.json")
 
 
 def test_neighbouring_chunks_are_one_mapped_range() -> None:
@@ -74,6 +127,7 @@ def test_merge_takes_ranges_in_any_order_and_drops_empty_ones() -> None:
         ("chunks", [{"offset": 0, "length": BLOCK_BYTES, "sha256": SUM}] * 2),
         ("chunks", "all"),
         ("block_bytes", 0),
+        ("chunk_bytes", 0),
     ],
 )
 def test_a_manifest_that_no_image_can_have_is_refused(tmp_path: Path, field: str, value: Any) -> None:
