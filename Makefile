@@ -27,7 +27,7 @@ TESTERS := 2
 PACKAGES_STAMP := $(VENV)/packages.stamp
 STAMP := $(VENV)/setup.stamp
 
-.PHONY: help setup up down status demo check test chaos test-containers screenshots wheels base-amd64 base-arm64 lock lock-services clean
+.PHONY: help setup up down status demo check test test-boot boot-arm64 chaos test-containers screenshots wheels base-amd64 base-arm64 lock lock-services clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -69,7 +69,13 @@ check: $(STAMP) ## Check the code: ruff, mypy, import contracts, size of modules
 	     END { exit bad }'
 
 test: $(STAMP) check ## Check the code, then run all tests with the real services
-	@$(PYTHON) -m pytest --numprocesses $(TESTERS) --dist loadfile --ignore tests/containers
+	@$(PYTHON) -m pytest --numprocesses $(TESTERS) --dist loadfile --ignore tests/containers --ignore tests/boot
+
+test-boot: base-amd64 ## Start cards of the real amd64 base in a virtual machine (some minutes)
+	@$(PYTHON) -m pytest tests/boot --ignore tests/boot/test_raspberry_pi.py
+
+boot-arm64: base-arm64 ## Start a card of the arm64 base on QEMU's virt and raspi3b boards (logs in var/boot; some minutes)
+	@$(PYTHON) -m pytest tests/boot/test_raspberry_pi.py
 
 chaos: $(STAMP) ## Kill all parts again and again while orders are worked at (SEED=1 ORDERS=200; root)
 	@$(PYTHON) -m tests.chaos --seed $(SEED) --orders $(ORDERS)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cardshop.settings import setting
 from cardshop.worker import WorkerSettings
+from creator.boot_proof import BOOT_SECONDS
 from creator.mirrors import STALL_SECONDS
 
 
@@ -26,3 +27,10 @@ class Settings(WorkerSettings):
     )
     stall_seconds: float = setting("a mirror that sends nothing for so long is left", default=STALL_SECONDS)
     fetch_rate: int = setting("bytes a second that contents are fetched with at most; 0: no limit", default=0)
+    boot_proof: bool = setting(
+        "whether each built image is started in a virtual machine before it is handed out: yes or no",
+        default=False,
+    )
+    boot_seconds: float = setting(
+        "how long an image may take there until its portal answers", default=BOOT_SECONDS
+    )

@@ -1,4 +1,4 @@
-"""A create task from its claim to its outcome: the image is built and brought to the warehouse."""
+"""A create task from its claim to its outcome: the image is built, tried, and brought to the warehouse."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from creator.mirrors import Web
 from creator.pace import Pace
 from creator.plan import BuiltImage, ImagePlan, Places
 from creator.settings import Settings
+from creator.trial import require_machine, try_image
 from creator.work_folder import discard
 
 
@@ -21,14 +22,28 @@ def create(settings: Settings, task: CreateTask, claim: Claim, reporter: Reporte
     """Builds the image of ``task`` and uploads it; both go on where an earlier try was cut.
 
     Raises:
-        CardshopError: what :func:`creator.build.build` and :meth:`Warehouse.upload` raise.
+        CardshopError: what :func:`creator.build.build`, :func:`creator.trial.try_image` and
+            :meth:`Warehouse.upload` raise.
     """
     if claim.card_configuration is None:
         raise MessageRejected("The claim has no card configuration.", field="card_configuration")
     web = Web(frozenset(settings.private_mirrors), settings.stall_seconds, Pace(settings.fetch_rate))
     places = Places(settings.bases, settings.cache, settings.work, web, settings.content_cache_bytes)
-    built = build(ImagePlan.of(task, claim.card_configuration), places, reporter.progress)
+    plan = ImagePlan.of(task, claim.card_configuration)
+    machine = require_machine(plan, places) if settings.boot_proof else None
+    built = build(plan, places, reporter.progress)
     reporter.log(f"Image built: {built.mapped_bytes:,} of {built.size_bytes:,} bytes hold data.")
+    seconds = dict(built.seconds)
+    if machine is not None:
+        seconds[Phase.BOOT] = try_image(
+            built,
+            plan,
+            places,
+            machine,
+            timeout=settings.boot_seconds,
+            observe=reporter.progress,
+            log=reporter.log,
+        )
     upload_seconds = _upload(settings, task.image_digest, built, claim, reporter)
     discard(settings.work, task.image_digest)
     reporter.log("Image is in the warehouse.")
@@ -37,7 +52,7 @@ def create(settings: Settings, task: CreateTask, claim: Claim, reporter: Reporte
         size_bytes=built.size_bytes,
         mapped_bytes=built.mapped_bytes,
         manifest_sha256=built.manifest_sha256,
-        seconds={**built.seconds, Phase.UPLOAD.value: upload_seconds},
+        seconds={**seconds, Phase.UPLOAD.value: upload_seconds},
     )
 
 

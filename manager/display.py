@@ -61,6 +61,7 @@ PHASES = {
     Phase.FETCH: "Fetching the contents",
     Phase.BUILD: "Building the image",
     Phase.CHECK: "Checking the image",
+    Phase.BOOT: "Starting the image in a virtual machine",
     Phase.UPLOAD: "Uploading to the warehouse",
     Phase.DOWNLOAD: "Downloading the image",
     Phase.WAIT: "Waiting for a card",

@@ -136,6 +136,12 @@ class ImageDamaged(CardshopError):
     code, retryable = "image-damaged", True
 
 
+class BootFailed(CardshopError):
+    """A built image does not start in its virtual machine, or not as it was ordered."""
+
+    code = "boot-failed"
+
+
 class CardRefused(CardshopError):
     """What is in the slot may not be written: not the slot's card, too small, read-only, in use."""
 

@@ -49,6 +49,7 @@ class Phase(StrEnum):
     FETCH = "fetch"
     BUILD = "build"
     CHECK = "check"
+    BOOT = "boot"
     UPLOAD = "upload"
     DOWNLOAD = "download"
     WAIT = "wait"

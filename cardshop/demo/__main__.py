@@ -22,7 +22,6 @@ from cardshop.demo.proof import prove_card, sha256_of
 from cardshop.demo.report import Phase, Report, show
 from cardshop.scheduler_client import SchedulerClient
 from cardshop.stack.display import Progress
-from cardshop.stack.ports import free_port
 from cardshop.stack.stack import Stack
 from cardshop.virtual_machine import boot
 
@@ -132,9 +131,7 @@ class Demo:
         with (
             self._phase("card booted, article read"),
             self._console.status("Booting the card in QEMU (emulated, about a minute) ..."),
-            boot(
-                card, http_port=free_port(), serial_log=work / "serial.log", timeout=BOOT_SECONDS
-            ) as machine,
+            boot(card, serial_log=work / "serial.log", timeout=BOOT_SECONDS) as machine,
         ):
             page = requests.get(f"{machine.url}/{manual.name}/{manual.page}", timeout=60)
             self.report.booted = page.ok and manual.words in page.text

@@ -9,8 +9,9 @@ import pytest
 
 from cardshop.contract.errors import ProgramFailed
 from cardshop.fit import BOOT_OFFSET
+from cardshop.machines import boot_files
 from cardshop.programs import run
-from cardshop.virtual_machine import boot, boot_files
+from cardshop.virtual_machine import boot
 from tests.conftest import missing
 from tests.tiny_base import make_tiny_base
 
@@ -46,7 +47,7 @@ def test_kernel_ram_disk_and_options_come_from_the_card(tmp_path: Path) -> None:
 def test_a_card_without_a_kernel_is_refused(tmp_path: Path) -> None:
     card = card_in(tmp_path / "card", {})
 
-    with pytest.raises(ProgramFailed), boot(card, http_port=1, serial_log=tmp_path / "log", timeout=30):
+    with pytest.raises(ProgramFailed), boot(card, serial_log=tmp_path / "log", timeout=30):
         pass
 
 
@@ -60,7 +61,7 @@ def test_a_kernel_that_does_not_start_ends_the_wait_with_what_qemu_said(tmp_path
 
     with (
         pytest.raises(ProgramFailed) as told,
-        boot(card, http_port=1, serial_log=tmp_path / "log", timeout=60),
+        boot(card, serial_log=tmp_path / "log", timeout=60),
     ):
         pass
 

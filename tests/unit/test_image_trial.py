@@ -1,0 +1,100 @@
+"""The trial of a built image, where it doesn't start: that is told, and nothing of it is handed out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cardshop.contract.errors import BootFailed
+from cardshop.contract.events import Phase
+from cardshop.fit import BOOT_OFFSET
+from cardshop.machines import PC
+from cardshop.programs import run
+from creator.build import build
+from creator.plan import BuiltImage, ImagePlan, Places
+from creator.trial import record_of, require_machine, try_image
+from tests.conftest import missing
+from tests.image_plans import make_content, make_places, make_plan
+from tests.mirror import serve_mirror
+from tests.zims import make_zim
+
+
+class Listener:
+    """Hears what a trial tells."""
+
+    def __init__(self) -> None:
+        self.progress: list[tuple[Phase, int, int, str]] = []
+        self.lines: list[str] = []
+
+    def observe(self, phase: Phase, done: int, total: int, unit: str) -> None:
+        self.progress.append((phase, done, total, unit))
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return make_places(tmp_path)
+
+
+@pytest.fixture
+def plan(tmp_path: Path, places: Places) -> Iterator[ImagePlan]:
+    with serve_mirror() as mirror:
+        zim = make_zim(tmp_path / "one.zim")
+        configuration = {"hostname": "library", "domain": "hotspot", "ssid": "Open", "wifi_passphrase": None}
+        content = make_content(mirror, zim.name, zim.read_bytes())
+        yield make_plan(places, content, card_configuration=configuration)
+
+
+@pytest.fixture
+def built(plan: ImagePlan, places: Places) -> BuiltImage:
+    return build(plan, places, lambda *_: None)
+
+
+def tried(built: BuiltImage, plan: ImagePlan, places: Places, listener: Listener) -> float:
+    return try_image(built, plan, places, PC, timeout=30, observe=listener.observe, log=listener.lines.append)
+
+
+def test_an_image_that_does_not_start_is_thrown_away_and_its_end_is_told(
+    plan: ImagePlan, places: Places, built: BuiltImage
+) -> None:
+    if shutil.which(PC.program) is None:
+        missing(PC.program)
+    drive, entry = f"{built.image}@@{BOOT_OFFSET}", b"options root=LABEL=cardshop-root\n"
+    run(["mmd", "-i", drive, "::loader", "::loader/entries"], timeout=30)
+    for name, content in {"loader/entries/cardshop.conf": entry, "initrd.img": b"", "vmlinuz": b"no"}.items():
+        run(["mcopy", "-o", "-i", drive, "-", f"::{name}"], stdin=content, timeout=30)
+    listener = Listener()
+
+    with pytest.raises(BootFailed) as told:
+        tried(built, plan, places, listener)
+
+    assert "does not start" in told.value.sentence
+    assert "kernel" in told.value.hint
+    assert not told.value.retryable
+    assert listener.progress == [(Phase.BOOT, 0, 4, "steps")]
+    assert not built.image.parent.exists()
+
+
+def test_an_image_without_a_kernel_is_no_good(plan: ImagePlan, places: Places, built: BuiltImage) -> None:
+    with pytest.raises(BootFailed):
+        tried(built, plan, places, Listener())
+
+    assert not built.image.parent.exists()
+
+
+def test_an_image_that_passed_before_the_worker_was_killed_is_not_started_again(
+    plan: ImagePlan, places: Places, built: BuiltImage
+) -> None:
+    record_of(built.image).write_text("31.5")
+    again = build(plan, places, lambda *_: None)
+
+    assert tried(again, plan, places, Listener()) == 31.5
+
+
+def test_the_machine_is_that_of_the_base_image(plan: ImagePlan, places: Places) -> None:
+    if shutil.which(PC.program) is None:
+        missing(PC.program)
+
+    assert require_machine(plan, places) is PC
