@@ -106,6 +106,11 @@ class Manifest:
         """The mapped ranges, as long as they go: neighbours are one."""
         return merge(Range(chunk.offset, chunk.length) for chunk in self.chunks)
 
+    def chunks_of_every_card(self) -> tuple[Chunk, ...]:
+        """All chunks but the passport's: what the cards of one image have in common."""
+        place = self.passport
+        return tuple(chunk for chunk in self.chunks if place is None or chunk.offset != place.offset)
+
     def to_bytes(self) -> builtins.bytes:
         """The document; the same manifest gives the same bytes. The chunks of its own place are left out."""
         listed = tuple(chunk for chunk in self.chunks if not _is_inside(chunk, self.own))

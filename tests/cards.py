@@ -14,8 +14,9 @@ import certifi
 import pytest
 
 from cardshop.contract.events import CardWritten, Phase
+from cardshop.contract.passports import Signed
 from cardshop.contract.tasks import BaseReference, Claim, WarehouseAccess, WriteTask
-from cardshop.image_format import BlockMap, Chunk, Manifest
+from cardshop.image_format import BlockMap, Chunk, Manifest, Range
 from cardshop.programs import run
 from writer.aside import Aside
 from writer.image_cache import ImageCache
@@ -31,7 +32,13 @@ BOOT_SIGNATURE = b"\x55\xaa"
 NO_WAREHOUSE = WarehouseAccess("127.0.0.1", 1, "none", "2030-01-01T00:00:00Z")
 
 
-def make_image(folder: Path, digest: str = DIGEST, seed: int = 1, size: int = IMAGE_BYTES) -> Manifest:
+def make_image(
+    folder: Path,
+    digest: str = DIGEST,
+    seed: int = 1,
+    size: int = IMAGE_BYTES,
+    passport: Range | None = None,
+) -> Manifest:
     """Writes ``<digest>.img``, ``.json`` and ``.bmap``: a head and pieces with holes between them."""
     folder.mkdir(parents=True, exist_ok=True)
     source = random.Random(seed)  # noqa: S311 - test data
@@ -52,6 +59,7 @@ def make_image(folder: Path, digest: str = DIGEST, seed: int = 1, size: int = IM
         chunks=tuple(chunks),
         contents=(),
         base=BaseReference("tiny", "0" * 64),
+        passport=passport,
     )
     manifest.to_file(folder / f"{digest}.json")
     BlockMap(size, manifest.chunks).to_file(folder / f"{digest}.bmap")
@@ -92,9 +100,11 @@ def write_task(
     return WriteTask(task_id, attempt, "order-1", unit, 2, digest, size, "8 GB")
 
 
-def claim_of(task: WriteTask, access: WarehouseAccess = NO_WAREHOUSE) -> Claim:
+def claim_of(
+    task: WriteTask, access: WarehouseAccess = NO_WAREHOUSE, passport: Signed | None = None
+) -> Claim:
     """A claim, with the way to a warehouse or to nothing."""
-    return Claim(task.task_id, task.attempt, 1, access)
+    return Claim(task.task_id, task.attempt, 1, access, passport=passport)
 
 
 @dataclass
@@ -125,10 +135,17 @@ class Waited(Exception):
 class Bench:
     """A writer with one slot, and an image in its cache; the slot is virtual if none is told."""
 
-    def __init__(self, folder: Path, slot: Slot | None = None, patience_seconds: float = 45.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        slot: Slot | None = None,
+        patience_seconds: float = 45.0,
+        passport: Range | None = None,
+    ) -> None:
         self.slot = folder / "slot"
         self.image = folder / "cache" / DIGEST
-        self.manifest = make_image(self.image)
+        self.manifest = make_image(self.image, passport=passport)
+        self.signed: Signed | None = None  # what the claim brings
         self.listener = Listener()
         self.while_waiting: Callable[[], object] = lambda: pytest.fail("waited for a card")
         if slot is None:
@@ -144,7 +161,7 @@ class Bench:
 
     def write(self, task_id: str = "task-1", attempt: int = 1) -> CardWritten:
         task = write_task(task_id, attempt=attempt)
-        return write_card(self.place, task, claim_of(task), self.listener)
+        return write_card(self.place, task, claim_of(task, passport=self.signed), self.listener)
 
     def why_not(self, task_id: str = "task-1", attempt: int = 1) -> str:
         """Writes, and tells what the technician is asked to do when the card in the slot is not taken."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import uuid
 from pathlib import Path
 from typing import Any
 
+from cardshop.contract.passports import CardStatement, Signed
 from cardshop.image_format import Manifest
 from cardshop.transfer.checking import wrong_chunks
 from scheduler.domain.media import size_of
@@ -101,6 +103,7 @@ def assert_good(stack: RealStack, order: dict[str, Any]) -> None:
         assert card
         assert card.serial == outcome["card"]["serial"]
         assert _wrong(card.path, manifest) == []
+        assert _passport_on(card.path, manifest).order == order["number"]
     letters = stack.api("admin").get("/v1/dead-letters")["items"]
     assert [letter for letter in letters if letter["at"] >= order["created_at"]] == []
 
@@ -141,4 +144,11 @@ def _name(task: dict[str, Any]) -> str:
 
 def _wrong(card: Path, manifest: Manifest) -> list[Any]:
     with card.open("rb") as file:
-        return list(wrong_chunks(file.fileno(), manifest.chunks))
+        return list(wrong_chunks(file.fileno(), manifest.chunks_of_every_card()))
+
+
+def _passport_on(card: Path, manifest: Manifest) -> CardStatement:
+    assert manifest.passport
+    with card.open("rb") as file:
+        place = os.pread(file.fileno(), manifest.passport.length, manifest.passport.offset)
+    return CardStatement.from_statement(Signed.from_text(place.decode()).statement)

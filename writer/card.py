@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
 from cardshop.contract.errors import CardFailed, CardshopError, ImageDamaged
-from cardshop.image_format import BLOCK_BYTES, Chunk, Manifest
+from cardshop.image_format import BLOCK_BYTES, Chunk
 from writer.capacity import CapacityProof
 from writer.card_io import THROW_AWAY, CardIO
 from writer.guard import OpenCard
+from writer.passport import CardContent
+from writer.speeds import SpeedMeter
 
 HEAD_BYTES = 1024 * 1024
 """Chunks that begin below this are the head: without it nothing boots, nothing mounts."""
@@ -32,21 +34,24 @@ class CardImage:
 
     Args:
         card: open, checked by the guard.
-        manifest: of the image.
+        content: what it is to hold: the image, with this card's passport in its place.
         image: the image file, open for reading.
 
     Raises:
         ImageDamaged: the image's pieces can't be written in whole blocks.
     """
 
-    def __init__(self, card: OpenCard, manifest: Manifest, image: BinaryIO) -> None:
+    def __init__(self, card: OpenCard, content: CardContent, image: BinaryIO) -> None:
+        manifest = content.manifest
         if any(chunk.length % BLOCK_BYTES for chunk in manifest.chunks) or not manifest.chunks:
             raise ImageDamaged(f"The image {manifest.digest} has no whole blocks.")
         self._card = card
         self._io = CardIO(card)
         self._serial = card.inserted.card.serial
         self._manifest = manifest
+        self._content = content
         self._image = image
+        self.writing, self.reading = SpeedMeter(), SpeedMeter()
         self._head = [chunk for chunk in manifest.chunks if chunk.offset < HEAD_BYTES]
         self._rest = manifest.chunks[len(self._head) :]
         self._mark_bytes = min(max(HEAD_BYTES, *(chunk.end for chunk in self._head), 0), manifest.bytes)
@@ -111,7 +116,8 @@ class CardImage:
             self._load(data, chunk)
             self._card.check_there()
             self._card.check_writable()
-            self._io.put(data, chunk.offset)
+            with self.writing.timed(chunk.length):
+                self._io.put(data, chunk.offset)
             done += chunk.length
             observe(done, total)
 
@@ -119,7 +125,8 @@ class CardImage:
         for chunk in chunks:
             data = self._buffer[: chunk.length]
             self._card.check_there()
-            self._io.get(data, chunk.offset)
+            with self.reading.timed(chunk.length):
+                self._io.get(data, chunk.offset)
             if hashlib.sha256(data).hexdigest() != chunk.sha256:
                 raise CardFailed(
                     f"The card {self._serial} gives back other bytes than were written, "
@@ -132,6 +139,10 @@ class CardImage:
 
     def _load(self, data: memoryview, chunk: Chunk) -> None:
         """Reads a chunk of the image file, and checks it: a fault of the disk is not the card's."""
+        passport = self._manifest.passport
+        if self._content.passport is not None and passport and chunk.offset == passport.offset:
+            data[:] = self._content.passport
+            return
         try:
             got = os.preadv(self._image.fileno(), [data], chunk.offset)
         except OSError:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cardshop.contract.errors import CardRefused
-from cardshop.contract.events import Phase
-from cardshop.image_format import Manifest
+from cardshop.contract.events import Phase, Speed
 from writer import guard
 from writer.aside import Tell
 from writer.card import CardImage, Observe
+from writer.passport import CardContent
 from writer.slots import Inserted, Slot
 
 
@@ -45,16 +45,21 @@ def look(slot: Slot, image_bytes: int) -> tuple[Inserted | None, str]:
     return inserted, _sentence(refused) if refused else ""
 
 
-def fill(
-    tell: Tell, inserted: Inserted, manifest: Manifest, image: Path, known_good: bool
-) -> dict[str, float]:
-    """Writes the image to the card and reads it back; one that is known to be good is read only.
+@dataclass(frozen=True)
+class Filled:
+    """How a card was written and read back."""
+
+    seconds: dict[str, float]  # by phase
+    retries: int
+    write_speed: Speed | None  # None: it was read only
+    read_speed: Speed | None
+
+
+def fill(tell: Tell, inserted: Inserted, content: CardContent, image: Path, known_good: bool) -> Filled:
+    """Writes image and passport to the card and reads it back; one that is known to be good is read only.
 
     Tells ``("log", line)``, ``("progress", phase, done, total, unit)``, and ``("begun",)`` before the first
     byte.
-
-    Returns:
-        Seconds by phase.
 
     Raises:
         CardRefused: the card must not be written to, or was taken out or locked in the middle.
@@ -62,11 +67,11 @@ def fill(
         ImageDamaged: the image file is not what its manifest says.
     """
     watch = Stopwatch(time.monotonic)
-    with guard.opened(inserted, manifest.bytes) as card, image.open("rb", buffering=0) as file:
+    with guard.opened(inserted, content.manifest.bytes) as card, image.open("rb", buffering=0) as file:
         tell("log", f"Card {inserted.card.serial} of {inserted.card.size_bytes} bytes.")
         if not card.direct:
             tell("log", "This file system has no direct I/O: what is read back may come from memory.")
-        on_card = CardImage(card, manifest, file)
+        on_card = CardImage(card, content, file)
         if known_good:
             tell("log", "This card was verified before the report got lost; it is read once more.")
             with watch.timed(Phase.READ_BACK):
@@ -81,7 +86,7 @@ def fill(
                 on_card.read_back(_observing(tell, Phase.READ_BACK))
         if on_card.retried:
             tell("log", f"{on_card.retried} request(s) went through only in smaller pieces.")
-    return watch.seconds
+    return Filled(watch.seconds, on_card.retried, on_card.writing.speed(), on_card.reading.speed())
 
 
 def _observing(tell: Tell, phase: Phase, unit: str = "bytes") -> Observe:

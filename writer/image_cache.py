@@ -23,6 +23,7 @@ class CachedImage:
     """An image that stays here while it is in use."""
 
     manifest: Manifest
+    document: bytes  # the manifest's
     file: BinaryIO  # open for reading
 
 
@@ -57,7 +58,7 @@ class ImageCache:
             image = folder / f"{digest}.img"
             try:
                 with image.open("rb", buffering=0) as file:
-                    yield CachedImage(manifest, file)
+                    yield CachedImage(manifest, (folder / f"{digest}.json").read_bytes(), file)
             except ImageDamaged:
                 image.unlink(missing_ok=True)
                 raise

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,9 +20,10 @@ from cardshop.contract.tasks import Claim, WriteTask
 from cardshop.image_format import Manifest
 from cardshop.warehouse_client import Warehouse
 from writer.aside import Aside, Silent
-from writer.filling import Stopwatch, fill, look
+from writer.filling import Filled, Stopwatch, fill, look
 from writer.image_cache import CachedImage, ImageCache
 from writer.ledger import Ledger, Record, Verdict
+from writer.passport import content_of_card
 from writer.slots import LOOK_SECONDS, PATIENCE_SECONDS, Identity, Inserted, Pause, Slot
 
 TRY_AGAIN_SECONDS = 2.0
@@ -79,7 +82,7 @@ def write_card(place: Workplace, task: WriteTask, claim: Claim, teller: Teller) 
     watch = Stopwatch(place.clock)
     with _image(place, task, claim, teller, watch) as image:
         try:
-            return _Unit(place, task, image, teller, watch).written()
+            return _Unit(place, task, claim, image, teller, watch).written()
         finally:
             place.aside.end()
 
@@ -119,11 +122,19 @@ class _Unit:
     """One card to be made: cards are tried until one is good."""
 
     def __init__(
-        self, place: Workplace, task: WriteTask, image: CachedImage, teller: Teller, watch: Stopwatch
+        self,
+        place: Workplace,
+        task: WriteTask,
+        claim: Claim,
+        image: CachedImage,
+        teller: Teller,
+        watch: Stopwatch,
     ) -> None:
         self._place = place
         self._task = task
         self._image = image
+        self._manifest_sha256 = hashlib.sha256(image.document).hexdigest()
+        self._content = content_of_card(image.manifest, self._manifest_sha256, claim.passport)
         self._teller = teller
         self._watch = watch
         self._begun = False  # the card that is tried was written to
@@ -134,28 +145,33 @@ class _Unit:
         while True:
             with self._watch.timed(Phase.WAIT):
                 inserted = self._wait_for_card()
-            seconds = self._tried(inserted)
-            if seconds is not None:
+            filled = self._tried(inserted)
+            if filled is not None:
                 self._place.ledger.keep(_record(self._task, inserted.card, Verdict.GOOD))
                 return CardWritten(
                     self._task.image_digest,
                     self._place.slot.name,
                     inserted.card,
                     self._image.manifest.mapped_bytes,
-                    self._watch.seconds | seconds,
+                    self._watch.seconds | filled.seconds,
+                    manifest_sha256=self._manifest_sha256,
+                    host=platform.node(),
+                    retries=filled.retries,
+                    write_speed=filled.write_speed,
+                    read_speed=filled.read_speed,
                 )
 
-    def _tried(self, inserted: Inserted) -> dict[str, float] | None:
-        """Seconds by phase when the card is good; otherwise it is marked, or tried again in a moment."""
+    def _tried(self, inserted: Inserted) -> Filled | None:
+        """How it went when the card is good; otherwise it is marked, or tried again in a moment."""
         record = self._place.ledger.record_of(inserted.card)
         known = record is not None and record.is_good_for(self._task.task_id, self._task.attempt)
         self._begun = False
         path = Path(self._image.file.name)
         try:
-            seconds: dict[str, float] = self._place.aside.call(
-                fill, inserted, self._image.manifest, path, known, heard=self._hear
+            filled: Filled = self._place.aside.call(
+                fill, inserted, self._content, path, known, heard=self._hear
             )
-            return seconds
+            return filled
         except CardFailed as error:
             self._mark_failed(inserted, error)
         except Silent:

@@ -110,6 +110,14 @@ class ImageBuilt:
 
 
 @dataclass(frozen=True)
+class Speed:
+    """How fast a card was, in bytes a second, over its pieces of up to 4 MiB."""
+
+    median: int
+    worst: int
+
+
+@dataclass(frozen=True)
 class CardWritten:
     """Outcome of a write task: every mapped byte was read back from the card and was right."""
 
@@ -118,6 +126,11 @@ class CardWritten:
     card: Card
     verified_bytes: int
     seconds: dict[str, float]  # by phase
+    manifest_sha256: str = ""  # of the image's manifest, which lies on the card
+    host: str = ""  # where the writer runs
+    retries: int = 0  # requests that went through only in smaller pieces
+    write_speed: Speed | None = None  # None: it was written before, its report was lost
+    read_speed: Speed | None = None
 
 
 @dataclass(frozen=True)

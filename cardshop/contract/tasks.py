@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 
 from cardshop.contract import wire
 from cardshop.contract.errors import MessageRejected
+from cardshop.contract.passports import Signed
 
 TASK_VERSION = 1
 
@@ -110,6 +111,7 @@ class Claim:
     claim: int
     warehouse: WarehouseAccess
     card_configuration: dict[str, Any] | None = None  # create tasks only; holds the recipe's secrets
+    passport: Signed | None = None  # write tasks only; goes onto the card
     version: int = TASK_VERSION
 
     def to_wire(self) -> dict[str, Any]:

@@ -116,12 +116,17 @@ class Demo:
         self.report.mapped_bytes = ordering.mapped_bytes(order)
         with self._phase("image hashed", self.report.image_bytes):
             self.report.image_sha256 = sha256_of(image)
+        keys = {
+            item["key"]: item["public_pem"] for item in self.client("admin").get("/v1/image-keys")["items"]
+        }
         for task in order["tasks"]:
             if task["kind"] == "write":
                 slot = task["outcome"]["slot"]
                 card = self.stack.cards.slot(slot) / task["outcome"]["card"]["serial"]
                 with self._phase(f"card in slot {slot} proven", self.report.mapped_bytes):
-                    self.report.cards.append(prove_card(slot, card, image.with_suffix(".bmap"), zims))
+                    block_map, number = image.with_suffix(".bmap"), order["number"]
+                    proof = prove_card(slot, card, block_map, zims, order=number, keys=keys)
+                    self.report.cards.append(proof)
 
     def _boot(self, order: dict[str, Any], work: Path) -> None:
         written = next(task["outcome"] for task in order["tasks"] if task["kind"] == "write")

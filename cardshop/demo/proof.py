@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import tempfile
 import xml.etree.ElementTree as ET
@@ -28,7 +29,8 @@ class CardProof:
     """What was found out about one card."""
 
     slot: str
-    sha256_ok: bool  # every range of the block map has its checksum
+    sha256_ok: bool  # every range of the block map has its checksum, but for the passport's block
+    passport_ok: bool  # that block holds the order's passport, signed by the shop
     zims_ok: bool  # every ZIM read out of the card is the catalogue's file
     fsck_ok: bool  # both ext4 and the FAT file system are clean
     problems: tuple[str, ...]
@@ -36,25 +38,32 @@ class CardProof:
     @property
     def ok(self) -> bool:
         """All of it holds."""
-        return self.sha256_ok and self.zims_ok and self.fsck_ok
+        return self.sha256_ok and self.passport_ok and self.zims_ok and self.fsck_ok
 
 
-def prove_card(slot: str, card: Path, block_map: Path, zims: Mapping[str, Path]) -> CardProof:
+def prove_card(
+    slot: str, card: Path, block_map: Path, zims: Mapping[str, Path], *, order: int, keys: Mapping[str, str]
+) -> CardProof:
     """Reads the card at ``card``.
 
     Args:
         slot: its slot, for the report.
         card: a virtual card's file or a block device.
-        block_map: the bmap of the image that should be on it.
+        block_map: the bmap of the image that should be on it; the manifest lies beside it.
         zims: by file name on the card, the file that it must equal.
+        order: the order's number.
+        keys: the shop's public keys (PEM) by their ids.
     """
     partitions = partition_table(card)
     with tempfile.TemporaryDirectory(dir=card.parent.parent) as scratch:
         work = Path(scratch)
-        ranges = _problems_of_ranges(card, block_map, work)
+        place = json.loads(block_map.with_suffix(".json").read_bytes())["passport"]
+        ranges = _problems_of_ranges(card, block_map, place["offset"], work)
+        passport = _problems_of_passport(card, block_map.with_suffix(".json"), order, keys, work)
         contents = _problems_of_zims(card, partitions[2], zims, work)
     systems = _problems_of_file_systems(card, partitions)
-    return CardProof(slot, not ranges, not contents, not systems, (*ranges, *contents, *systems))
+    problems = (*ranges, *passport, *contents, *systems)
+    return CardProof(slot, not ranges, not passport, not contents, not systems, problems)
 
 
 def partition_table(card: Path) -> list[Partition]:
@@ -74,7 +83,7 @@ def sha256_of(path: Path) -> str:
     return run(["openssl", "dgst", "-sha256", "-r", path], timeout=3600).text.split()[0]
 
 
-def _problems_of_ranges(card: Path, block_map: Path, work: Path) -> list[str]:
+def _problems_of_ranges(card: Path, block_map: Path, passport: int, work: Path) -> list[str]:
     problems = []
     document = ET.parse(block_map).getroot()  # noqa: S314 - the file comes from our own warehouse
     block_bytes = int(document.findtext("BlockSize", "0"))
@@ -84,10 +93,37 @@ def _problems_of_ranges(card: Path, block_map: Path, work: Path) -> list[str]:
         length = (int(last or first) - int(first) + 1) * block_bytes
         piece = work / "range"
         _read_range(card, offset, length, piece)
+        if (offset, length) == (passport, block_bytes):
+            continue  # its own on each card
         if sha256_of(piece) != entry.get("chksum"):
             problems.append(f"The range at byte {offset} has another checksum than the block map says.")
     if not document.findall("BlockMap/Range"):
         problems.append("The block map names no range.")
+    return problems
+
+
+def _problems_of_passport(
+    card: Path, manifest: Path, order: int, keys: Mapping[str, str], work: Path
+) -> list[str]:
+    place = json.loads(manifest.read_bytes())["passport"]
+    block = work / "passport"
+    _read_range(card, place["offset"], place["length"], block)
+    try:
+        passport = json.loads(block.read_bytes())
+        statement, signature = passport["statement"].encode(), base64.b64decode(passport["signature"])
+        (work / "key").write_text(keys[passport["key"]])
+    except (ValueError, KeyError):
+        return ["The card has no passport."]
+    (work / "statement").write_bytes(statement)
+    (work / "signature").write_bytes(signature)
+    verify: list[str | Path] = ["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", work / "key"]
+    words = [*verify, "-in", work / "statement", "-sigfile", work / "signature"]
+    problems = []
+    if run(words, timeout=30, allowed=range(256)).status != 0:
+        problems.append("openssl refuses the passport's signature.")
+    stated = {f"order {order}", f"image {manifest.stem}", f"manifest {sha256_of(manifest)}"}
+    if missing := stated - set(statement.decode().splitlines()):
+        problems.append(f"The passport doesn't say: {', '.join(sorted(missing))}.")
     return problems
 
 

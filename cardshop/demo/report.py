@@ -55,6 +55,7 @@ class Report:
                 {
                     "slot": card.slot,
                     "sha256_ok": card.sha256_ok,
+                    "passport_ok": card.passport_ok,
                     "zims_ok": card.zims_ok,
                     "fsck_ok": card.fsck_ok,
                 }
@@ -92,10 +93,11 @@ def _phase_table(phases: Sequence[Phase]) -> Table:
 
 def _card_table(cards: Sequence[CardProof]) -> Table:
     table = Table(title="The cards, read by other people's tools", title_justify="left")
-    for heading in ("slot", "every range's SHA-256", "every ZIM", "file systems"):
+    for heading in ("slot", "every range's SHA-256", "passport", "every ZIM", "file systems"):
         table.add_column(heading)
     for card in cards:
-        table.add_row(card.slot, *(_mark(ok) for ok in (card.sha256_ok, card.zims_ok, card.fsck_ok)))
+        found = (card.sha256_ok, card.passport_ok, card.zims_ok, card.fsck_ok)
+        table.add_row(card.slot, *(_mark(ok) for ok in found))
     return table
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scheduler.api.operations import Resource, operation
-from scheduler.api.schemas import Listed, Moment, Told
+from scheduler.api.schemas import Listed, Moment, Signature, Told
 from scheduler.domain.rights import Right
 from scheduler.shop.image_signatures import signature_of
 
@@ -31,16 +31,8 @@ class ImageList(Resource):
         return Listed[Image](items=images, total=len(images))
 
 
-class Signature(Told):
-    """Says that this shop made the image; ``statement`` has the SHA-256 of its manifest (``DIGEST.json``)."""
-
-    key: str  # id of the public key
-    statement: str  # the very text that is signed, UTF-8
-    signature: str  # base64, Ed25519
-
-
 class ImageKey(Told):
-    """A public key that verifies images' signatures."""
+    """A public key that verifies the signatures of images and cards."""
 
     key: str
     public_pem: str
@@ -58,7 +50,9 @@ class ImageSignatureItem(Resource):
 class ImageKeyList(Resource):
     """``/v1/image-keys``."""
 
-    @operation("List the public keys that verify images' signatures", None, answer=Listed[ImageKey])
+    @operation(
+        "List the public keys that verify signatures of images and cards", None, answer=Listed[ImageKey]
+    )
     def get(self) -> Listed[ImageKey]:
         """Open to everyone: a card's recipient has no account."""
         keys = [

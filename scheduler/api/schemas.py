@@ -72,3 +72,11 @@ class PriorityName(StrEnum):
     def priority(self) -> Priority:
         """What it names."""
         return Priority[self.name]
+
+
+class Signature(Told):
+    """Says that this shop made an image or wrote a card; what the statement tells: docs/passports.md."""
+
+    key: str  # id of the public key
+    statement: str  # the very text that is signed, UTF-8
+    signature: str  # base64, Ed25519

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from cardshop.contract.errors import NotFound
 from scheduler.api.operations import Resource, operation
-from scheduler.api.schemas import Given, Listed, Moment, Told
+from scheduler.api.schemas import Given, Listed, Moment, Signature, Told
 from scheduler.api.services import Services
 from scheduler.domain import tasks as rules
 from scheduler.domain.rights import Right, sees_all
@@ -148,6 +148,7 @@ class Claim(Told):
     claim: int
     warehouse: Access
     card_configuration: dict[str, Any] | None
+    passport: Signature | None  # goes onto the card
 
 
 class TaskItem(Resource):

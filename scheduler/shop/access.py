@@ -7,6 +7,7 @@ from cardshop.contract.tasks import Claim, WarehouseAccess
 from scheduler.domain.tasks import TaskKind
 from scheduler.seal import Seal
 from scheduler.shop.accounts import Accounts
+from scheduler.shop.passports import for_card
 from scheduler.shop.recipes import card_configuration
 from scheduler.shop.signing import Signing, WarehouseRight
 from scheduler.shop.tasks import Claimed
@@ -55,15 +56,18 @@ def claim_answer(store: Store, signing: Signing, seal: Seal, claimed: Claimed) -
         operation=_OPERATIONS[task.kind],
         digest=task.image_digest,
     )
-    configuration = None
+    configuration = passport = None
     if task.kind is TaskKind.CREATE:
         configuration = card_configuration(draft.resolved, draft.image_digest, seal)
+    else:
+        passport = for_card(store, seal, claimed.order, task)
     return Claim(
         task_id=task.id,
         attempt=task.attempt,
         claim=task.claim,
         warehouse=access,
         card_configuration=configuration,
+        passport=passport,
     )
 
 

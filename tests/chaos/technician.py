@@ -68,7 +68,7 @@ class Technician:
     def _holds(self, card: Card, digest: str) -> bool:
         manifest = Manifest.from_file(self._images / f"{digest}.json")
         with card.path.open("rb") as file:
-            return next(wrong_chunks(file.fileno(), manifest.chunks), None) is None
+            return next(wrong_chunks(file.fileno(), manifest.chunks_of_every_card()), None) is None
 
     def _has_image(self, digest: str) -> bool:
         return (self._images / f"{digest}.json").exists()

@@ -85,9 +85,12 @@ def test_an_order_ends_in_a_card_that_others_tools_find_good(composed: Composed,
 
     write = next(task for task in order["tasks"] if task["kind"] == "write")
     assert write["outcome"]["card"]["serial"] == card.name
-    block_map = tmp_path / "image.bmap"
-    block_map.write_text(composed.image_file(f"{order['image_digest']}.bmap"))
-    assert prove_card("A", card, block_map, {zim.name: zim}).problems == ()
+    block_map = tmp_path / f"{order['image_digest']}.bmap"
+    for name in (f"{order['image_digest']}.bmap", f"{order['image_digest']}.json"):
+        (tmp_path / name).write_text(composed.image_file(name))
+    keys = {item["key"]: item["public_pem"] for item in admin.get("/v1/image-keys")["items"]}
+    proof = prove_card("A", card, block_map, {zim.name: zim}, order=order["number"], keys=keys)
+    assert proof.problems == ()
 
 
 def test_every_service_becomes_healthy(composed: Composed) -> None:

@@ -12,8 +12,10 @@ from cardshop.contract.events import (
     Log,
     Progress,
     SlotChanged,
+    Speed,
     Waiting,
 )
+from cardshop.contract.passports import Signed
 from cardshop.contract.tasks import BaseReference, Claim, Content, CreateTask, WarehouseAccess, WriteTask
 
 TASK_ID = "6f0d4c1e-5a0b-4a44-9a57-7f2f6f0f2a11"
@@ -65,6 +67,7 @@ MESSAGES: dict[str, CreateTask | WriteTask | Claim] = {
         attempt=2,
         claim=3,
         warehouse=WarehouseAccess("warehouse", 2121, "a-download-token", "2030-01-01T00:00:00Z"),
+        passport=Signed("0123456789abcdef", "cardshop card 1\norder 12\n", "c2lnbmF0dXJl"),
     ),
 }
 
@@ -95,7 +98,18 @@ EVENTS: dict[str, Event] = {
     ),
     "task-succeeded-write": _event(
         EventType.TASK_SUCCEEDED,
-        CardWritten(DIGEST, "A", CARD, 600_000_000, {"write": 30.0, "read-back": 20.5}),
+        CardWritten(
+            DIGEST,
+            "A",
+            CARD,
+            600_000_000,
+            {"write": 30.0, "read-back": 20.5},
+            manifest_sha256="1e" * 32,
+            host="rack-1",
+            retries=1,
+            write_speed=Speed(20_000_000, 17_500_000),
+            read_speed=Speed(40_000_000, 39_000_000),
+        ),
     ),
     "task-failed": _event(
         EventType.TASK_FAILED,

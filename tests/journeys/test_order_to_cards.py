@@ -66,12 +66,19 @@ def test_an_order_becomes_cards_that_other_people_s_tools_find_right(
     customer.assert_good(order)
     images = stack.stack.folder.inside("data", "warehouse", "images")
     zim = stack.stack.services.library.folder / "journeys.zim"
+    keys = {item["key"]: item["public_pem"] for item in operator.get("/v1/image-keys")["items"]}
     for task in writes(order):
         slot = task["outcome"]["slot"]
         card = stack.cards.card_in(slot)
         assert card
-        proof = prove_card(slot, card.path, images / f"{order['image_digest']}.bmap", {zim.name: zim})
+        block_map, number = images / f"{order['image_digest']}.bmap", order["number"]
+        proof = prove_card(slot, card.path, block_map, {zim.name: zim}, order=number, keys=keys)
         assert proof.problems == ()
+    passports = operator.get(f"/v1/orders/{order['id']}/passports")["items"]
+    assert [passport["serial"] for passport in passports] == [
+        task["outcome"]["card"]["serial"] for task in writes(order)
+    ]
+    assert all(passport["write_median"] >= passport["write_worst"] > 0 for passport in passports)
     assert WIFI_KEY not in str(order)
     shipped = operator.post(f"/v1/orders/{order['id']}/shipment", {"tracking": "RB 123"})
     assert (shipped["state"], shipped["tracking"]) == ("shipped", "RB 123")

@@ -10,6 +10,7 @@ from cardshop.contract.errors import CardFailed
 from tests.cards import IMAGE_BYTES, insert_card, make_image, wrong_pieces
 from writer import guard
 from writer.card import CardImage
+from writer.passport import CardContent
 from writer.slots import VirtualSlot
 
 FLIPS = 500
@@ -29,7 +30,7 @@ def test_500_bits_flipped_on_a_written_card_before_its_read_back_are_all_found(t
         (tmp_path / "image" / f"{manifest.digest}.img").open("rb", buffering=0) as image,
         path.open("r+b", buffering=0) as behind,
     ):
-        on_card = CardImage(card, manifest, image)
+        on_card = CardImage(card, CardContent(manifest, None), image)
         on_card.write(_ignore)
         for _flip in range(FLIPS):
             offset, bit = source.choice(places) + source.randrange(4096), 1 << source.randrange(8)
