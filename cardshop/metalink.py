@@ -1,4 +1,4 @@
-"""Reads metalinks (RFC 5854): a file's exact size, its SHA-256, its mirrors, and the checksums of its pieces.
+"""Reads and makes metalinks (RFC 5854): a file's exact size, SHA-256, mirrors, and checksums of its pieces.
 
 Pieces serve to find *which* bytes are wrong, often with SHA-1; whether a file is the right one, its SHA-256
 says.
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
 
 from defusedxml import DefusedXmlException
@@ -18,7 +20,7 @@ from defusedxml.ElementTree import ParseError, fromstring
 from cardshop.contract.errors import MirrorRefused
 
 if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element  # the type only; defusedxml parses
+    from xml.etree.ElementTree import Element
 
 NAMESPACE = "urn:ietf:params:xml:ns:metalink"
 METALINK = f"{{{NAMESPACE}}}"
@@ -62,6 +64,53 @@ class Metalink:
     pieces: Pieces | None  # None: it tells none, or none that can be used
 
 
+def is_zim_name(name: str) -> bool:
+    """Whether a ZIM file may have the name, on a card and in an address."""
+    return _ZIM_NAME.fullmatch(name) is not None
+
+
+def metalink(
+    name: str,
+    size_bytes: int,
+    sha256: str,
+    addresses: Sequence[str],
+    *,
+    piece_bytes: int,
+    pieces: Iterable[str],
+) -> bytes:
+    """The document that describes one file.
+
+    Args:
+        name: of the file.
+        size_bytes: its exact size.
+        sha256: of the whole file, in hexadecimal digits.
+        addresses: of its mirrors, the best first.
+        piece_bytes: length of a piece.
+        pieces: SHA-256 of each piece in their order.
+    """
+    ET.register_namespace("", NAMESPACE)
+    document = ET.Element(f"{METALINK}metalink")
+    file = ET.SubElement(document, f"{METALINK}file", name=name)
+    ET.SubElement(file, f"{METALINK}size").text = str(size_bytes)
+    ET.SubElement(file, f"{METALINK}hash", type="sha-256").text = sha256
+    told = ET.SubElement(file, f"{METALINK}pieces", length=str(piece_bytes), type="sha-256")
+    for checksum in pieces:
+        ET.SubElement(told, f"{METALINK}hash").text = checksum
+    for priority, address in enumerate(addresses, 1):
+        ET.SubElement(file, f"{METALINK}url", priority=str(priority)).text = address
+    made: bytes = ET.tostring(document, encoding="utf-8", xml_declaration=True)
+    return made
+
+
+def file_checksums(stream: BinaryIO, piece_bytes: int) -> tuple[str, tuple[str, ...]]:
+    """SHA-256 of all that the stream still has, and of each of its pieces."""
+    whole, pieces = hashlib.sha256(), []
+    while piece := stream.read(piece_bytes):
+        whole.update(piece)
+        pieces.append(hashlib.sha256(piece).hexdigest())
+    return whole.hexdigest(), tuple(pieces)
+
+
 def read_metalink(document: bytes, *, url: str) -> Metalink:
     """The one file that the metalink fetched from ``url`` describes.
 
@@ -80,7 +129,7 @@ def read_metalink(document: bytes, *, url: str) -> Metalink:
     size = (file.findtext(f"{METALINK}size") or "").strip()
     sha256 = _sha256(file)
     mirrors = _mirrors(file)
-    if not _ZIM_NAME.fullmatch(name):
+    if not is_zim_name(name):
         raise MirrorRefused(f"The metalink {url} names no ZIM file.")
     if not _NUMBER.fullmatch(size) or sha256 is None or not mirrors:
         raise MirrorRefused(f"The metalink {url} lacks the size, the SHA-256 or an address of the file.")

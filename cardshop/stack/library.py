@@ -6,16 +6,14 @@ kiwix-serve doesn't hand out whole files.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
-import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from pathlib import Path
 
 import requests
 
-from cardshop.metalink import METALINK, NAMESPACE
+from cardshop.metalink import file_checksums, metalink
 from cardshop.programs import find, run
 from cardshop.settings import Address
 from cardshop.stack.folder import StackFolder
@@ -84,19 +82,9 @@ class Library:
 
 def write_metalink(zim: Path, address: str, *more_addresses: str) -> None:
     """Puts ``NAME.zim.meta4``, with the checksums of its pieces, beside a ZIM file that is served there."""
-    whole, pieces = hashlib.sha256(), []
     with zim.open("rb") as stream:
-        while piece := stream.read(PIECE_BYTES):
-            whole.update(piece)
-            pieces.append(hashlib.sha256(piece).hexdigest())
-    ET.register_namespace("", NAMESPACE)
-    document = ET.Element(f"{METALINK}metalink")
-    entry = ET.SubElement(document, f"{METALINK}file", name=zim.name)
-    ET.SubElement(entry, f"{METALINK}size").text = str(zim.stat().st_size)
-    ET.SubElement(entry, f"{METALINK}hash", type="sha-256").text = whole.hexdigest()
-    told = ET.SubElement(entry, f"{METALINK}pieces", length=str(PIECE_BYTES), type="sha-256")
-    for checksum in pieces:
-        ET.SubElement(told, f"{METALINK}hash").text = checksum
-    for priority, mirror in enumerate((address, *more_addresses), 1):
-        ET.SubElement(entry, f"{METALINK}url", priority=str(priority)).text = mirror
-    ET.ElementTree(document).write(zim.with_name(f"{zim.name}.meta4"), encoding="utf-8", xml_declaration=True)
+        sha256, pieces = file_checksums(stream, PIECE_BYTES)
+    addresses = [address, *more_addresses]
+    size = zim.stat().st_size
+    document = metalink(zim.name, size, sha256, addresses, piece_bytes=PIECE_BYTES, pieces=pieces)
+    zim.with_name(f"{zim.name}.meta4").write_bytes(document)

@@ -1,0 +1,173 @@
+"""A folder of ZIM files as a catalogue: the program, read by the shop, fetched from as by a creator."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from cardshop.metalink import read_metalink
+from cardshop.stack.ports import free_port
+from cardshop.stack.waiting import wait_for
+from tests.api import new_api, read_catalogue
+from tests.real_services import RealMongod
+from tests.zims import make_zim
+from warehouse.shelf.books import SETTLED_SECONDS, Shelf
+
+LONG_AGO = time.time() - 60
+
+
+class ServedShelf:
+    """``python -m warehouse.shelf`` over a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder, self.state = root / "zims", root / "state"
+        self.folder.mkdir()
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self.feed_url = f"{self.url}/catalog/v2/entries?count=-1"
+        command = ["-m", "warehouse.shelf", str(self.folder), "--listen", self.url.removeprefix("http://")]
+        self.process = subprocess.Popen([sys.executable, *command, "--state", str(self.state)])
+        wait_for("The shelf", self.answers, 30)
+
+    def answers(self) -> bool:
+        try:
+            return requests.get(self.url, timeout=5).ok
+        except requests.ConnectionError:
+            return False
+
+    def put(self, name: str, title: str) -> Path:
+        """A new file, as one that was copied a while ago."""
+        made = make_zim(self.folder / name, title)
+        os.utime(made, (LONG_AGO, LONG_AGO))
+        return made
+
+    def shows(self, words: str) -> bool:
+        return words in requests.get(self.url, timeout=5).text
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[ServedShelf]:
+    shelf = ServedShelf(tmp_path)
+    yield shelf
+    shelf.process.send_signal(signal.SIGTERM)
+    assert shelf.process.wait(30) == 0
+
+
+def on_time(folder: Path, name: str, title: str = "A library") -> Path:
+    made = make_zim(folder / name, title)
+    os.utime(made, (LONG_AGO, LONG_AGO))
+    return made
+
+
+def test_a_file_that_is_put_into_the_folder_can_be_ordered(served: ServedShelf, mongod: RealMongod) -> None:
+    zim = served.put("local guide (1).zim", "A guide of ours")
+    wait_for("The guide", lambda: served.shows("A guide of ours"), 30)
+    api = new_api(mongod.uri)
+
+    idents = read_catalogue(api, served.feed_url, "shelf")
+
+    assert idents == ["Cardshop:local guide (1):"]
+    (entry,) = api.get("/v1/catalogue/entries?catalogue=shelf")["items"]
+    assert (entry["title"], entry["language"], entry["size_bytes"]) == (
+        "A guide of ours",
+        "eng",
+        zim.stat().st_size,
+    )
+    fitted = api.post("/v1/recipes/fit", {"contents": idents, "base": "cardshop-amd64", "size": "8 GB"})
+    assert fitted["fits"]
+    picture = requests.get(f"{served.url}/illustrations/local guide (1).zim", timeout=5)
+    assert (picture.status_code, picture.content[:4]) == (200, b"\x89PNG")
+
+
+def test_a_file_is_fetched_in_ranges_as_its_metalink_says(served: ServedShelf) -> None:
+    zim = served.put("guide.zim", "A guide")
+    wait_for("The guide", lambda: served.shows("A guide"), 30)
+    address = f"{served.url}/files/guide.zim"
+
+    told = read_metalink(requests.get(f"{address}.meta4", timeout=5).content, url=address)
+    part = requests.get(told.urls[0], headers={"Range": "bytes=100-199"}, timeout=5)
+    whole = requests.get(told.urls[0], timeout=5).content
+
+    assert told.urls == (address,)
+    assert (told.name, told.size_bytes) == ("guide.zim", zim.stat().st_size)
+    assert told.sha256 == hashlib.sha256(whole).hexdigest()
+    assert told.pieces is not None
+    assert told.pieces.is_good(0, whole)
+    assert (part.status_code, part.content) == (206, zim.read_bytes()[100:200])
+
+
+def test_a_feed_that_did_not_change_is_not_sent_again(served: ServedShelf) -> None:
+    served.put("guide.zim", "A guide")
+    wait_for("The guide", lambda: served.shows("A guide"), 30)
+    first = requests.get(served.feed_url, timeout=5)
+
+    again = requests.get(served.feed_url, headers={"If-None-Match": first.headers["ETag"]}, timeout=5)
+
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "address", ["/files/..%2fsecret.zim", "/files/other.zim", "/files/secret", "/illustrations/other.zim"]
+)
+def test_nothing_but_offered_files_is_handed_out(served: ServedShelf, address: str) -> None:
+    (served.folder.parent / "secret.zim").write_bytes(b"secret")
+    (served.folder / "secret").write_bytes(b"secret")
+
+    assert requests.get(served.url + address, timeout=5).status_code == 404
+
+
+def test_a_damaged_file_is_shown_as_bad_and_hides_no_other(tmp_path: Path) -> None:
+    on_time(tmp_path, "good.zim")
+    damaged = on_time(tmp_path, "damaged.zim")
+    with damaged.open("r+b") as file:
+        file.seek(damaged.stat().st_size // 2)
+        file.write(b"\xff" * 8)
+    os.utime(damaged, (LONG_AGO, LONG_AGO))
+    (tmp_path / "none.zim").write_bytes(b"no ZIM file")
+    os.utime(tmp_path / "none.zim", (LONG_AGO, LONG_AGO))
+    shelf = Shelf(tmp_path, tmp_path / "state")
+
+    shelf.look()
+
+    problems = {book.file: bool(book.problem) for book in shelf.books()}
+    assert problems == {"damaged.zim": True, "good.zim": False, "none.zim": True}
+    assert shelf.book("good.zim") is not None
+    assert shelf.book("damaged.zim") is None
+
+
+def test_a_file_that_is_still_being_copied_is_left_until_it_rests(tmp_path: Path) -> None:
+    copied = make_zim(tmp_path / "guide.zim")
+    changed = copied.stat().st_mtime
+    now = [changed + SETTLED_SECONDS / 2]
+    shelf = Shelf(tmp_path, tmp_path / "state", lambda: now[0])
+
+    shelf.look()
+    assert shelf.books() == []
+    now[0] = changed + SETTLED_SECONDS
+    shelf.look()
+
+    assert [book.file for book in shelf.books()] == ["guide.zim"]
+
+
+def test_what_was_read_is_known_after_a_restart_and_forgotten_when_it_goes(tmp_path: Path) -> None:
+    zim = on_time(tmp_path, "guide.zim", "First")
+    Shelf(tmp_path, tmp_path / "state").look()
+    size = zim.stat().st_size
+    zim.write_bytes(bytes(size))  # not looked into again: size and time are what they were
+    os.utime(zim, (LONG_AGO, LONG_AGO))
+    restarted = Shelf(tmp_path, tmp_path / "state")
+
+    restarted.look()
+    assert [book.title for book in restarted.books()] == ["First"]
+    zim.unlink()
+    restarted.look()
+
+    assert restarted.books() == []
