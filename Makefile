@@ -28,6 +28,7 @@ PACKAGES_STAMP := $(VENV)/packages.stamp
 STAMP := $(VENV)/setup.stamp
 
 .PHONY: help setup up down status demo check test test-boot boot-arm64 chaos test-containers screenshots wheels base-amd64 base-arm64 lock lock-services clean
+.PHONY: help setup up down status demo check test chaos test-containers screenshots wheels deb base-amd64 base-arm64 lock lock-services clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -92,6 +93,9 @@ screenshots: $(STAMP) ## Take the pictures of docs/screenshots anew, from the re
 wheels: $(STAMP) ## Make the packages that a host of writers installs (dist/)
 	rm -rf build $(HELPER)/build
 	$(PYTHON) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . ./$(HELPER)
+
+deb: wheels ## Make the Debian package of writer-helper, with all that it needs (dist/)
+	@sh $(HELPER)/debian/build.sh dist $(PYTHON)
 
 bench-dispatch: $(STAMP) ## Measure how soon an accepted order reaches a worker, beside plain Celery (some minutes)
 	@$(PYTHON) -m bench.dispatch

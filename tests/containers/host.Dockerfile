@@ -3,17 +3,13 @@ ARG BASE
 FROM ${BASE}
 
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends ca-certificates python3-venv systemd \
- && rm -rf /var/lib/apt/lists/* \
- && python3 -m venv /opt/cardshop
+ && apt-get install --yes --no-install-recommends ca-certificates systemd \
+ && rm -rf /var/lib/apt/lists/*
 
-WORKDIR /usr/src
-# The versions that the tests run with.
-COPY requirements.lock ./
-RUN grep --only-matching '^[A-Za-z0-9._-]*==[^ ;]*' requirements.lock > versions
-COPY dist ./dist
-RUN /opt/cardshop/bin/pip install --no-cache-dir --constraint versions --find-links dist \
-    "$(echo dist/cardshop-*.whl)[writer]" dist/cardshop_writer_helper-*.whl
+COPY dist /usr/src
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends /usr/src/cardshop-writer-helper_*.deb \
+ && rm -rf /var/lib/apt/lists/*
 
 # What would change the machine below: a container shares its kernel.
 RUN systemctl mask systemd-sysctl.service systemd-modules-load.service systemd-udevd.service \

@@ -13,18 +13,19 @@ from typing import Any
 import pytest
 
 from cardshop.programs import run
+from tests.containers.composed import REPOSITORY
+from tests.containers.conftest import BUILD_SECONDS
 from tests.containers.daemon import Docker
 from tests.containers.images import base_image
-from tests.containers.test_writer_containers import BUILD_SECONDS, REPOSITORY, daemon
 from tests.customers import CARD_BYTES, Customer
 from tests.journeys.test_technician import code_from_manager, online
 from tests.real_stack import RealStack
 from tests.workers import until
 
-__all__ = ["daemon"]  # a fixture
+pytestmark = pytest.mark.timeout(3600)
 
 HOST_IMAGE = "cardshop-test/writers-host"
-TOOL = "/opt/cardshop/bin/writer-helper"
+TOOL = "writer-helper"
 BOOT_SECONDS = 60
 RACK = "/srv/rack"
 """Where the host sees what the test gives it."""
@@ -61,25 +62,24 @@ class Host:
 
 
 @pytest.fixture
-def host(daemon: Docker, rack: Path) -> Iterator[Host]:
+def host(engine: Docker, rack: Path) -> Iterator[Host]:
     """A fresh host, on this machine's network; ``rack`` is its ``/srv/rack``."""
     dockerfile = REPOSITORY / "tests" / "containers" / "host.Dockerfile"
-    base = os.environ.get("CARDSHOP_BASE") or base_image(daemon)
+    base = os.environ.get("CARDSHOP_BASE") or base_image(engine)
     build: list[str | Path] = ["build", "--quiet", "--build-arg", f"BASE={base}"]
-    run(["make", "wheels"], cwd=REPOSITORY, timeout=BUILD_SECONDS)
+    run(["make", "deb"], cwd=REPOSITORY, timeout=BUILD_SECONDS)
     with tempfile.TemporaryDirectory() as scratch:
-        shutil.copy(REPOSITORY / "requirements.lock", scratch)
         shutil.copytree(REPOSITORY / "dist", Path(scratch, "dist"))
-        daemon.run(*build, "--file", dockerfile, "--tag", HOST_IMAGE, scratch, timeout=BUILD_SECONDS)
+        engine.run(*build, "--file", dockerfile, "--tag", HOST_IMAGE, scratch, timeout=BUILD_SECONDS)
     name = f"cardshop-test-host-{os.getpid()}"
     share = ("--network", "host", "--volume", f"{rack}:{RACK}")
-    daemon.run("run", "--detach", "--rm", "--name", name, *SYSTEMD_NEEDS, *share, HOST_IMAGE)
+    engine.run("run", "--detach", "--rm", "--name", name, *SYSTEMD_NEEDS, *share, HOST_IMAGE)
     try:
-        booted = Host(daemon, name)
+        booted = Host(engine, name)
         until("systemd is up", booted.booted, BOOT_SECONDS)
         yield booted
     finally:
-        daemon.run("stop", name, timeout=120)
+        engine.run("stop", name, timeout=120)
 
 
 @pytest.fixture

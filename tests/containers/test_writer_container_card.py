@@ -5,10 +5,12 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+import pytest
+
 from cardshop import writer_host
 from tests.cards import loop_device, need_loop_devices
+from tests.containers.conftest import WRITER_IMAGE
 from tests.containers.daemon import Docker
-from tests.containers.test_writer_containers import IMAGE, daemon
 from tests.customers import CARD_BYTES, Customer
 from tests.journeys.test_technician import online
 from tests.real_stack import RealStack
@@ -16,7 +18,7 @@ from tests.workers import until
 from writer_helper.configuration import Configuration
 from writer_helper.runners.containers import Containers
 
-__all__ = ["daemon"]  # a fixture
+pytestmark = pytest.mark.timeout(3600)
 
 
 def test_a_container_without_root_s_powers_writes_a_card_in_a_device(
@@ -62,7 +64,7 @@ def configured(stack: RealStack, folder: Path, device: Path, password: str) -> C
             "broker.port": broker.port,
             "writers.run": "docker",
             "writers.data": str(folder / "data"),
-            "docker.image": IMAGE,
+            "docker.image": WRITER_IMAGE,
         }
     )
     configuration.put_slot("A", device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,42 +10,12 @@ import pytest
 
 from cardshop import writer_host
 from cardshop.contract.errors import Unavailable
-from tests.conftest import missing
-from tests.containers.conftest import OWN_DAEMON
-from tests.containers.daemon import Docker, docker
-from tests.containers.images import base_image
+from tests.containers.conftest import WRITER_IMAGE
+from tests.containers.daemon import Docker
 from tests.writer_hosts import GOOD, PASSWORD, write_configuration
 from writer_helper.runners.containers import Containers
 
-REPOSITORY = Path(__file__).parents[2]
-IMAGE = "cardshop-test/writer"
-BUILD_SECONDS = 1800
-
-
-@pytest.fixture(scope="module")
-def daemon() -> Iterator[Docker]:
-    """A daemon that has the writer's image, for Docker's library too."""
-    with docker(OWN_DAEMON) as found:
-        if found is None:
-            missing("Docker")
-        assert found
-        base = os.environ.get("CARDSHOP_BASE") or base_image(found)
-        dockerfile = REPOSITORY / "writer" / "Dockerfile"
-        words: list[str | Path] = [
-            "build",
-            "--quiet",
-            "--build-arg",
-            f"BASE={base}",
-            "--file",
-            dockerfile,
-            "--tag",
-            IMAGE,
-        ]
-        found.run(*words, REPOSITORY, timeout=BUILD_SECONDS)
-        with pytest.MonkeyPatch.context() as patch:
-            if "DOCKER_HOST" in found.environment:
-                patch.setenv("DOCKER_HOST", found.environment["DOCKER_HOST"])
-            yield found
+pytestmark = pytest.mark.timeout(3600)
 
 
 @pytest.fixture
@@ -61,7 +30,7 @@ def writers(daemon: Docker, tmp_path: Path) -> Iterator[Containers]:
         .replace("/etc/cardshop/ca.pem", str(authority))
         .replace("/dev/disk/by-path/pci-0000:00:14.0-usb-0:2:1.0-scsi-0:0:0:0", str(slot))
     )
-    path = write_configuration(tmp_path, f'{text}\n[docker]\nimage = "{IMAGE}"\n')
+    path = write_configuration(tmp_path, f'{text}\n[docker]\nimage = "{WRITER_IMAGE}"\n')
     containers = Containers(writer_host.load(path), path)
     yield containers
     for name in containers.known():
@@ -106,7 +75,7 @@ def test_the_container_has_no_password_in_what_docker_shows_and_few_of_root_s_po
 
 def test_containers_of_others_are_never_touched(writers: Containers) -> None:
     client = docker_library.from_env()
-    other = client.containers.create(IMAGE, name="somebody-else-s", labels={"org.cardshop.slot": "A"})
+    other = client.containers.create(WRITER_IMAGE, name="somebody-else-s", labels={"org.cardshop.slot": "A"})
     try:
         start(writers)
         for name in writers.known():
@@ -122,11 +91,11 @@ def test_update_starts_those_again_whose_image_is_older(writers: Containers) -> 
     nothing_new = writers.update()
     client = docker_library.from_env()
     old = client.containers.get("cardshop-writer-a").image
-    newer = client.containers.create(IMAGE)
+    newer = client.containers.create(WRITER_IMAGE)
     newer.commit(repository="cardshop-test/writer-newer", tag="latest", changes="LABEL newer=yes")
     newer.remove()
     try:
-        client.images.get("cardshop-test/writer-newer").tag(IMAGE, "latest")
+        client.images.get("cardshop-test/writer-newer").tag(WRITER_IMAGE, "latest")
 
         updated = writers.update()
 
@@ -134,7 +103,7 @@ def test_update_starts_those_again_whose_image_is_older(writers: Containers) -> 
         assert updated == ["A"]
         assert client.containers.get("cardshop-writer-a").image.id != old.id
     finally:
-        old.tag(IMAGE, "latest")
+        old.tag(WRITER_IMAGE, "latest")
 
 
 def test_a_writer_that_does_not_stay_up_is_told_with_its_last_words(
@@ -151,7 +120,7 @@ def test_a_writer_that_does_not_stay_up_is_told_with_its_last_words(
 
 def test_an_image_that_is_not_there_is_named(writers: Containers, tmp_path: Path) -> None:
     path = tmp_path / "writers.toml"
-    write_configuration(tmp_path, path.read_text().replace(IMAGE, "cardshop-nothing"))
+    write_configuration(tmp_path, path.read_text().replace(WRITER_IMAGE, "cardshop-nothing"))
     other = Containers(writer_host.load(path), path)
 
     with pytest.raises(Unavailable, match="cardshop-nothing") as raised:
