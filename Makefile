@@ -27,8 +27,7 @@ TESTERS := 2
 PACKAGES_STAMP := $(VENV)/packages.stamp
 STAMP := $(VENV)/setup.stamp
 
-.PHONY: help setup up down status demo check test test-boot boot-arm64 chaos test-containers screenshots wheels base-amd64 base-arm64 lock lock-services clean
-.PHONY: help setup up down status demo check test chaos test-containers screenshots wheels deb base-amd64 base-arm64 lock lock-services clean
+.PHONY: help setup up down status demo check test test-boot boot-arm64 chaos test-containers screenshots wheels deb base-amd64 base-arm64 lock lock-services clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
