@@ -30,6 +30,7 @@ from scheduler.shop.maintenance import consuming_line
 from scheduler.shop.tasks import WORKER_ROLES
 from scheduler.store.store import Store
 from scheduler.store.task_logs import LogEntry
+from scheduler.store.users import User
 from scheduler.store.workers import SlotSeen, WorkerSeen
 
 ORDERS_IN_ONE_TRANSACTION = 20
@@ -74,13 +75,13 @@ class _Batch:
         self._batch = batch
         self._now = store.clock()
         self._refused: dict[int, MessageRejected] = {}
-        self._roles: Mapping[str, Role] = {}
+        self._senders: Mapping[str, User] = {}
         self._hands_free = False  # a worker came, or ended a task: it may take one that waits
         self._without_image: set[str] = set()  # write tasks
         self._overtaken: set[tuple[str, int, str]] = set()  # task, attempt, node
 
     def fold(self) -> dict[int, MessageRejected]:
-        self._roles = self._store.users.roles({told.sender for told in self._batch})
+        self._senders = self._store.users.among({told.sender for told in self._batch})
         believed = [place for place in range(len(self._batch)) if self._is_worker(place)]
         self._fold_workers(believed)
         by_task: dict[str, list[int]] = {}
@@ -98,8 +99,14 @@ class _Batch:
 
     def _is_worker(self, place: int) -> bool:
         event, sender = self._batch[place].event, self._batch[place].sender
-        if self._roles.get(sender) not in WORKER_ROLES.values():
+        account = self._senders.get(sender)
+        if account is None or account.role not in WORKER_ROLES.values():
             self._refuse(place, f"{sender!r} is no worker.", "user_id")
+        elif account.disabled:
+            # Its connection may be older than that. What it tells of itself would fill the dead letters.
+            if event.task_id is not None:
+                self._refuse(place, f"The account {sender!r} is disabled.", "user_id")
+            return False
         elif event.hostname.partition("@")[0] != sender:
             self._refuse(place, f"{sender!r} tells of {event.hostname!r}.", "hostname")
         return place not in self._refused
@@ -111,7 +118,7 @@ class _Batch:
         for place in places:
             event, sender = self._batch[place].event, self._batch[place].sender
             if event.type in _ONLINE_AFTER:
-                role, online = self._roles[sender], _ONLINE_AFTER[event.type]
+                role, online = self._senders[sender].role, _ONLINE_AFTER[event.type]
                 seen[sender] = WorkerSeen(sender, role, event.hostname, online)
                 if event.type is EventType.WORKER_ONLINE:
                     came.add(sender)
@@ -125,7 +132,7 @@ class _Batch:
     def _tell_drained_creators(self, came: set[str]) -> None:
         """A process that is new takes tasks until it is told not to."""
         self._hands_free |= bool(came)
-        creators = {name for name in came if self._roles[name] is Role.CREATOR}
+        creators = {name for name in came if self._senders[name].role is Role.CREATOR}
         if creators:
             drained = sorted(creators & self._store.drains.now().keys())
             self._store.outbox.add([consuming_line(creator) for creator in drained])
@@ -191,8 +198,9 @@ class _Batch:
         for place in self._without_old_progress(places):
             told = self._batch[place]
             self._refused.pop(place, None)  # of an earlier look at the task
-            if self._roles[told.sender] is not WORKER_ROLES[task.kind]:
-                why = f"a {self._roles[told.sender]} tells of a task of the kind {task.kind}"
+            role = self._senders[told.sender].role
+            if role is not WORKER_ROLES[task.kind]:
+                why = f"a {role} tells of a task of the kind {task.kind}"
                 self._refuse(place, f"{told.sender!r} is not believed: {why}.", "user_id")
                 continue
             after = fold(task, told.event, sender=told.sender, at=self._now)

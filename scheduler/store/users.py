@@ -76,10 +76,10 @@ class Users:
             raise NotFound(f"There is no user {username}.")
         return user
 
-    def roles(self, usernames: Iterable[str]) -> dict[str, Role]:
-        """The roles of those of the accounts that there are, by name."""
-        found = self._users.find({"_id": {"$in": list(usernames)}}, {"role": 1})
-        return {document["_id"]: Role(document["role"]) for document in found}
+    def among(self, usernames: Iterable[str]) -> dict[str, User]:
+        """Those of the accounts that there are, by name."""
+        found = self._users.find({"_id": {"$in": list(usernames)}})
+        return {document["_id"]: _user(document) for document in found}
 
     def every(self) -> list[User]:
         """Every account, by name."""

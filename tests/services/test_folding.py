@@ -180,3 +180,19 @@ def test_a_cancel_in_the_middle_of_a_batch_is_not_undone(store: Store) -> None:
 
     assert store.tasks.get(image.id).state is TaskState.CANCELED
     assert store.orders.get(image.order_id).state is OrderState.CANCELED
+
+
+def test_a_worker_whose_account_is_disabled_is_believed_no_more_and_its_task_goes_to_another(
+    store: Store,
+) -> None:
+    task = a_claimed_image(store)
+    store.users.change("creator-1", {"disabled": True})
+    succeeded = told(task, EventType.TASK_SUCCEEDED, body=image_built(task.image_digest))
+    beats = replace(told(task, EventType.WORKER_HEARTBEAT), task_id=None, attempt=0, claim=0)
+    heard = [seen.last_seen for seen in store.workers.every() if seen.username == "creator-1"]
+
+    refused = fold_events(store, [Told(succeeded, "creator-1"), Told(beats, "creator-1")])
+
+    assert {place: error.field for place, error in refused.items()} == {0: "user_id"}
+    assert store.tasks.get(task.id) == task
+    assert [seen.last_seen for seen in store.workers.every() if seen.username == "creator-1"] == heard
