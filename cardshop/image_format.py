@@ -38,6 +38,15 @@ CHUNK_BYTES = 4 * 1024 * 1024
 
 MANIFEST_VERSION = 1
 
+SBOM_SUFFIX = ".cdx.json"
+"""Of a bill of materials (CycloneDX), beside an image and beside a base image."""
+
+PICTURE_SUFFIX = ".png"
+"""Of the picture of its portal page, beside an image that was tried in a virtual machine."""
+
+PNG = b"\x89PNG\r\n\x1a\n"
+"""What a PNG file begins with."""
+
 MANIFEST_FILE = "cardshop/manifest.json"
 PASSPORT_FILE = "cardshop/passport.json"
 """Where a card's boot partition has its documents."""
@@ -100,6 +109,7 @@ class Manifest:
     chunk_bytes: int = CHUNK_BYTES
     own: Range | None = None  # where this very document lies; None: it isn't in the image
     passport: Range | None = None  # a chunk of its own, other on each card; None: cards have none
+    sbom_sha256: str | None = None  # of the image's bill of materials; None: it has none
     version: int = MANIFEST_VERSION
 
     def ranges(self) -> tuple[Range, ...]:

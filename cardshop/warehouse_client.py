@@ -78,7 +78,7 @@ class Warehouse:
     def upload(
         self, digest: str, folder: Path, observe: Observe, cancelled: Callable[[], bool] = never
     ) -> None:
-        """Brings ``<digest>.json``, ``.bmap`` and ``.img`` of ``folder`` to the warehouse.
+        """Brings ``<digest>.json``, ``.bmap``, ``.img`` and what is beside them to the warehouse.
 
         What arrived before is not sent again; an image that the warehouse keeps already is a success.
 

@@ -25,6 +25,7 @@ from creator.cache import SECTOR_BYTES, Cache
 from creator.fetch import fetch
 from creator.image.assemble import assemble
 from creator.image.base_image import BaseImage, check_base, open_base
+from creator.image.bill import image_bill
 from creator.image.block_map import mapped_ranges
 from creator.image.card_documents import reserve
 from creator.image.data_partition import LIBRARY
@@ -68,6 +69,7 @@ def build(plan: ImagePlan, places: Places, observe: Observe) -> BuiltImage:
         return BuiltImage(
             image=folder.image,
             block_map=folder.block_map,
+            sbom=folder.sbom,
             manifest=folder.manifest,
             size_bytes=manifest.bytes,
             mapped_bytes=manifest.mapped_bytes,
@@ -82,6 +84,8 @@ def _build_anew(
     cache = Cache(places.cache, places.cache_limit)
     base = open_base(places.bases, plan.base)
     parts = _layout(plan, base)
+    sbom = image_bill(plan.digest, base, plan.contents)
+    drafted = draft(plan, hashlib.sha256(sbom).hexdigest())
     sizes = {content.sha256: content.size_bytes for content in plan.contents}
     with cache.needed(sizes), ThreadPoolExecutor(1, thread_name_prefix="base") as aside:
         base_checked = aside.submit(check_base, base)
@@ -91,12 +95,13 @@ def _build_anew(
             files = _fetch_all(plan.contents, cache, places.web, observe)
         with _not_believed_when_damaged(plan.contents, cache):
             with _timed(Phase.BUILD, plan, seconds):
-                _assemble(plan, base, parts, folder.image_part, files, observe)
+                _assemble(plan, drafted, base, parts, folder.image_part, files, observe)
                 base_checked.result()
             with _timed(Phase.CHECK, plan, seconds):
                 sources = {item.sha256: file for item, file in zip(plan.contents, files, strict=True)}
-                manifest = prove(plan, parts, folder.image_part, sources, observe)
+                manifest = prove(plan, drafted, parts, folder.image_part, sources, observe)
     BlockMap(manifest.bytes, manifest.chunks).to_file(part(folder.block_map))
+    part(folder.sbom).write_bytes(sbom)
     manifest.to_file(part(folder.manifest))
     folder.finish()
     return manifest
@@ -142,13 +147,19 @@ def _fetch_all(contents: Sequence[Content], cache: Cache, web: Web, observe: Obs
 
 
 def _assemble(
-    plan: ImagePlan, base: BaseImage, parts: Layout, image: Path, files: Sequence[Path], observe: Observe
+    plan: ImagePlan,
+    drafted: Manifest,
+    base: BaseImage,
+    parts: Layout,
+    image: Path,
+    files: Sequence[Path],
+    observe: Observe,
 ) -> None:
     total = base.image.stat().st_blocks * SECTOR_BYTES + sum(content.size_bytes for content in plan.contents)
     meter = Meter(Phase.BUILD, total, observe)
     contents = zip(plan.contents, files, strict=True)
     assemble(image, parts, plan.digest, base, plan.card_configuration, contents, meter.add)
-    reserve(image, draft(plan), mapped_ranges(image, parts), base.built_at)
+    reserve(image, drafted, mapped_ranges(image, parts), base.built_at)
     meter.finish()
 
 

@@ -47,10 +47,11 @@ class Places:
 
 @dataclass(frozen=True)
 class BuiltImage:
-    """A finished image: three files that are ready for the warehouse."""
+    """A finished image: four files that are ready for the warehouse."""
 
     image: Path  # <digest>.img
     block_map: Path  # <digest>.bmap
+    sbom: Path  # <digest>.cdx.json
     manifest: Path  # <digest>.json
     size_bytes: int
     mapped_bytes: int

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from cardshop.contract.errors import ProgramFailed
+from cardshop.image_format import PNG
 from cardshop.programs import find, run
 from cardshop.virtual_machine import LOOPBACK
 
@@ -17,7 +18,6 @@ SETTLE_MILLISECONDS = 20_000
 
 PICTURE_SECONDS = 180.0
 LARGEST_BYTES = 4 * 1024 * 1024
-PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def take_picture(address: str, port: int, picture: Path) -> str:

@@ -22,7 +22,12 @@ from creator.plan import ImagePlan, Observe
 
 
 def prove(
-    plan: ImagePlan, parts: Layout, image: Path, files: Mapping[str, Path], observe: Observe
+    plan: ImagePlan,
+    drafted: Manifest,
+    parts: Layout,
+    image: Path,
+    files: Mapping[str, Path],
+    observe: Observe,
 ) -> Manifest:
     """Reads the whole image: as file systems by other programs, and piece by piece for the block map.
 
@@ -30,6 +35,7 @@ def prove(
 
     Args:
         plan: what it was built from.
+        drafted: its manifest as far as it was known before, from :func:`draft`.
         parts: where its partitions are.
         image: the image file; it is on the disk afterwards, not only in memory.
         files: where the contents were copied from, by SHA-256.
@@ -51,14 +57,14 @@ def prove(
         chunks = checksum(image, ranges, (own, passport), meter.add)
         read.result()
         written.result()
-    manifest = replace(draft(plan), mapped_bytes=mapped_bytes, chunks=chunks, own=own, passport=passport)
+    manifest = replace(drafted, mapped_bytes=mapped_bytes, chunks=chunks, own=own, passport=passport)
     manifest = write_manifest(image, manifest)
     _write_out(image)
     meter.finish()
     return manifest
 
 
-def draft(plan: ImagePlan) -> Manifest:
+def draft(plan: ImagePlan, sbom_sha256: str) -> Manifest:
     """The manifest of the plan's image, as far as it is known before the image is there."""
     return Manifest(
         digest=plan.digest,
@@ -70,6 +76,7 @@ def draft(plan: ImagePlan) -> Manifest:
             for content in plan.contents
         ),
         base=plan.base,
+        sbom_sha256=sbom_sha256,
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from cardshop.contract.errors import BootFailed
 from cardshop.contract.events import Phase
 from cardshop.fit import layout
+from cardshop.image_format import PICTURE_SUFFIX
 from cardshop.machines import Machine, machine_for
 from cardshop.programs import find
 from creator.boot_proof import prove_boots
@@ -72,7 +73,7 @@ def try_image(
             machine,
             configuration=plan.card_configuration,
             data_offset=parts.data_offset,
-            picture=built.image.with_suffix(".png"),
+            picture=built.image.with_suffix(PICTURE_SUFFIX),
             timeout=timeout,
             tell=tell,
         )

@@ -7,6 +7,7 @@ import time
 from cardshop.contract.errors import MessageRejected
 from cardshop.contract.events import ImageBuilt, Phase
 from cardshop.contract.tasks import Claim, CreateTask
+from cardshop.image_format import PICTURE_SUFFIX
 from cardshop.warehouse_client import Warehouse
 from cardshop.worker import Reporter
 from creator.build import build
@@ -44,6 +45,8 @@ def create(settings: Settings, task: CreateTask, claim: Claim, reporter: Reporte
             observe=reporter.progress,
             log=reporter.log,
         )
+    beside = (built.sbom, built.image.with_suffix(PICTURE_SUFFIX))
+    documents = tuple(path.name for path in beside if path.exists())
     upload_seconds = _upload(settings, task.image_digest, built, claim, reporter)
     discard(settings.work, task.image_digest)
     reporter.log("Image is in the warehouse.")
@@ -52,6 +55,7 @@ def create(settings: Settings, task: CreateTask, claim: Claim, reporter: Reporte
         size_bytes=built.size_bytes,
         mapped_bytes=built.mapped_bytes,
         manifest_sha256=built.manifest_sha256,
+        documents=documents,
         seconds={**seconds, Phase.UPLOAD.value: upload_seconds},
     )
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cardshop.contract.errors import ImageDamaged
-from cardshop.image_format import Manifest
+from cardshop.image_format import SBOM_SUFFIX, Manifest
 from creator.cache import exclusively, sync_folder
 
 
@@ -21,6 +21,7 @@ class WorkFolder:
         self.path = path
         self.image = path / f"{digest}.img"
         self.block_map = path / f"{digest}.bmap"
+        self.sbom = path / f"{digest}{SBOM_SUFFIX}"
         self.manifest = path / f"{digest}.json"
         self._digest = digest
 
@@ -60,7 +61,7 @@ class WorkFolder:
         sync_folder(self.path)
 
     def _finals(self) -> tuple[Path, ...]:
-        return (self.image, self.block_map, self.manifest)
+        return (self.image, self.block_map, self.sbom, self.manifest)
 
 
 def part(final: Path) -> Path:

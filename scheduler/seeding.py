@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cardshop.contract import wire
 from cardshop.contract.errors import InvalidInput, NotFound
+from cardshop.image_format import SBOM_SUFFIX
 from scheduler.api.problems import invalid_input
 from scheduler.api.schemas import Name, Username
 from scheduler.api.services import Services
@@ -87,7 +88,7 @@ def sow(seed: Seed, services: Services) -> None:
         _put_user(user, services)
     for warehouse in seed.warehouses:
         services.store.warehouses.put(Warehouse(warehouse.name, warehouse.host, warehouse.port))
-    for manifest in sorted(seed.bases_folder.glob("*.json")) if seed.bases_folder else []:
+    for manifest in _manifests(seed.bases_folder) if seed.bases_folder else []:
         services.store.bases.put(wire.from_wire(Base, json.loads(manifest.read_bytes())))
     for catalogue in seed.catalogues:
         _put_catalogue(catalogue, services)
@@ -97,6 +98,10 @@ def sow(seed: Seed, services: Services) -> None:
         bases=len(services.store.bases.every()),
         catalogues=len(seed.catalogues),
     )
+
+
+def _manifests(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.json") if not path.name.endswith(SBOM_SUFFIX))
 
 
 def _put_user(seed: SeedUser, services: Services) -> None:

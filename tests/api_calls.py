@@ -260,6 +260,7 @@ GOOD: dict[tuple[str, str], Callable[[World], Call]] = {
         {"order_id": world.image_task().order_id}, {"priority": "high", "why": "The plane leaves."}
     ),
     ("get", "/v1/orders/{order_id}/passports"): lambda world: Call({"order_id": world.written()}),
+    ("post", "/v1/images/{digest}/download-tokens"): lambda world: Call({"digest": world.kept_image()}),
     ("post", "/v1/orders/{order_id}/download-tokens"): lambda world: Call({"order_id": world.built()}),
     ("get", "/v1/tasks/{task_id}"): lambda world: Call({"task_id": world.image_task().id}),
     ("get", "/v1/tasks/{task_id}/log"): lambda world: Call(

@@ -11,23 +11,26 @@ import tempfile
 from pathlib import Path
 
 from cardshop.fit import BOOT_BYTES, BOOT_OFFSET, MIB
+from cardshop.image_format import SBOM_SUFFIX
 from cardshop.programs import run
+from creator.base.bill import Package, base_bill
 from creator.base.manifest import BaseManifest
 
 BUILT = "2026-01-02T03:04:05Z"
 ROOT_BYTES = 24 * MIB
+PACKAGES = (Package("hostname", "3.23+nmu1", "amd64", "hostname", "3.23+nmu1"),)
 _EPOCH = 1767323045
 
 
 def make_tiny_base(folder: Path, name: str = "cardshop-amd64") -> Path:
-    """Puts ``NAME.img`` and ``NAME.json`` into ``folder`` and returns ``folder``.
+    """Puts ``NAME.img``, ``NAME.json`` and the list of its packages into ``folder`` and returns ``folder``.
 
     Its boot partition has two files, its root file system two. It is made once for all tests of
     a run, in about a second; each gets its own copy.
     """
     folder.mkdir(parents=True, exist_ok=True)
     made = _made_once(name)
-    for file in (f"{name}.img", f"{name}.json"):
+    for file in (f"{name}.img", f"{name}{SBOM_SUFFIX}", f"{name}.json"):
         run(["cp", "--sparse=always", made / file, folder / file], timeout=30)
     return folder
 
@@ -79,6 +82,8 @@ def _made_once(name: str) -> Path:
         run(make, env=environment, timeout=30)
     with image.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    sbom = base_bill(name, "bookworm", sha256, PACKAGES, _EPOCH)
+    (folder / f"{name}{SBOM_SUFFIX}").write_bytes(sbom)
     manifest = BaseManifest(
         name=name,
         architecture=name.rpartition("-")[2],
@@ -89,6 +94,7 @@ def _made_once(name: str) -> Path:
         boot_bytes=BOOT_BYTES,
         root_bytes=ROOT_BYTES,
         recipe=hashlib.sha256(b"tiny").hexdigest(),
+        sbom_sha256=hashlib.sha256(sbom).hexdigest(),
     )
     (folder / f"{name}.json").write_text(manifest.to_json())
     return folder

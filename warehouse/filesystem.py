@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import threading
@@ -9,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from cardshop.contract.errors import Conflict, ImageDamaged, InvalidInput, NotFound
-from cardshop.image_format import BlockMap, Manifest
+from cardshop.image_format import PICTURE_SUFFIX, PNG, SBOM_SUFFIX, BlockMap, Manifest
 from cardshop.transfer.checking import wrong_chunks
 from cardshop.transfer.replies import MOST_CHUNKS, chunks_to_send_again
 from warehouse.open_files import KeptFile, PartFile
@@ -148,13 +149,19 @@ class ImageFolder:
             if self.is_kept(_digest(name)):
                 part.unlink()
                 raise Conflict(f"This image is complete, with another {name}.")
-            if name.endswith(".json"):
+            if name == f"{_digest(name)}.json":
                 self._drop_image_part(_digest(name))
             self._rename(file, part, final)
 
     def _check_document(self, part: Path, name: str) -> None:
         if name.endswith(".bmap"):
             BlockMap.from_file(part)
+        elif name.endswith(SBOM_SUFFIX):
+            if _sha256(part) != self._manifest(_digest(name)).sbom_sha256:
+                raise ImageDamaged("The list of contents is not the one that the manifest names.")
+        elif name.endswith(PICTURE_SUFFIX):
+            if not part.read_bytes().startswith(PNG):
+                raise ImageDamaged("The picture is no PNG file.")
         elif Manifest.from_file(part).digest != _digest(name):
             raise ImageDamaged("The manifest is that of another image.")
 
@@ -169,8 +176,7 @@ class ImageFolder:
         digest = _digest(name)
         part = self._folder / (name + PART)
         manifest = self._manifest(digest)
-        if not self._exists(f"{digest}.bmap"):
-            raise Conflict("The block map comes before the image.")
+        self._check_beside(digest, manifest)
         with PartFile(part, create=False) as file:
             wrong = list(islice(wrong_chunks(file.descriptor, manifest.chunks), MOST_CHUNKS))
             if wrong:
@@ -183,6 +189,14 @@ class ImageFolder:
                 if self._manifest(digest) != manifest:
                     raise Conflict("The manifest changed while the image was checked.")
                 self._rename(file, part, self._folder / name)
+
+    def _check_beside(self, digest: str, manifest: Manifest) -> None:
+        """Raises Conflict when a file that the image must have beside it isn't there."""
+        if not self._exists(f"{digest}.bmap"):
+            raise Conflict("The block map comes before the image.")
+        bill = self._folder / (digest + SBOM_SUFFIX)
+        if manifest.sbom_sha256 is not None and not (bill.exists() and _sha256(bill) == manifest.sbom_sha256):
+            raise Conflict("The list of contents comes before the image.")
 
     def _manifest(self, digest: str) -> Manifest:
         if not self._exists(f"{digest}.json"):
@@ -200,6 +214,11 @@ class ImageFolder:
 
     def _exists(self, name: str) -> bool:
         return os.path.lexists(self._folder / name)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _digest(name: str) -> str:

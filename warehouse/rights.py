@@ -1,4 +1,4 @@
-"""What a token allows: one operation on the three files of one image."""
+"""What a token allows: one operation on the files of one image."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from cardshop.contract.errors import NotAllowed, NotAuthenticated
+from cardshop.image_format import PICTURE_SUFFIX, SBOM_SUFFIX
 
-SUFFIXES = (".json", ".bmap", ".img")
+SUFFIXES = (".json", ".bmap", SBOM_SUFFIX, PICTURE_SUFFIX, ".img")
 """Of an image's files, in the order in which an upload completes them."""
 
 PART = ".part"

@@ -107,6 +107,7 @@ class ImageBuilt:
     mapped_bytes: int
     manifest_sha256: str
     seconds: dict[str, float]  # by phase
+    documents: tuple[str, ...] = ()  # names of what is beside it for people: list of contents, picture
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from cardshop.contract.errors import ImageDamaged, TaskCanceled
-from cardshop.image_format import Chunk, Manifest, Range
+from cardshop.image_format import PICTURE_SUFFIX, SBOM_SUFFIX, Chunk, Manifest, Range
 from cardshop.transfer.session import Session
 from cardshop.transfer.spans import MappedBytes, spans
 
@@ -26,7 +26,8 @@ class Upload:
 
     Args:
         digest: names the image.
-        folder: holds ``<digest>.json``, ``.bmap`` and ``.img``.
+        folder: holds ``<digest>.json``, ``.bmap`` and ``.img``; where there are, ``.cdx.json`` (what is in
+            it) and ``.png`` (a picture of its portal page).
         observe: is told the progress.
         cancelled: asked often; True ends the upload.
 
@@ -41,6 +42,8 @@ class Upload:
         self._cancelled = cancelled
         self._manifest = Manifest.from_file(folder / f"{digest}.json")
         self._mapped = MappedBytes(self._manifest.chunks)
+        optional = [digest + suffix for suffix in (SBOM_SUFFIX, PICTURE_SUFFIX)]
+        self._absent = {name for name in optional if not (folder / name).exists()}
 
     def go_on(self, session: Session) -> None:
         """Sends what the warehouse does not have yet, and completes the image.
@@ -51,10 +54,11 @@ class Upload:
             Conflict: the warehouse keeps this image with another manifest.
             Unavailable: the connection broke.
         """
-        for suffix in (".json", ".bmap"):
+        for suffix in (".json", ".bmap", SBOM_SUFFIX):
             self._send_document(session, self._digest + suffix)
         image = f"{self._digest}.img"
         if not session.size(image):
+            self._send_document(session, self._digest + PICTURE_SUFFIX)  # may differ from the kept image's
             # Chunks go in ascending order, so whatever lies below the part's end has arrived.
             arrived = session.size(f"{image}.part")
             self._send_chunks(session, [chunk for chunk in self._manifest.chunks if chunk.end > arrived])
@@ -62,6 +66,8 @@ class Upload:
         self._observe(self._manifest.mapped_bytes, self._manifest.mapped_bytes)
 
     def _send_document(self, session: Session, name: str) -> None:
+        if name in self._absent:
+            return
         with (self._folder / name).open("rb") as file:
             session.send(f"{name}.part", 0, self._blocks(iter(lambda: file.read(BLOCK_BYTES), b"")))
         session.complete(name, patience=0)

@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cardshop.contract.errors import CardshopError
+from cardshop.image_format import SBOM_SUFFIX
 from cardshop.logs import set_up
 from cardshop.programs import find
+from creator.base.bill import base_bill, packages_in
 from creator.base.disk import make_disk, sha256_of
 from creator.base.manifest import BaseManifest, is_current, name_of, recipe_digest
 from creator.base.packages import ARCHITECTURES, packages_for
@@ -51,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     made.add_argument(
         "--output", type=Path, required=True, metavar="FOLDER",
-        help="where cardshop-ARCHITECTURE.img and .json appear, each whole or not at all",
+        help="where cardshop-ARCHITECTURE.img, .json and .cdx.json (packages) appear, each whole or not",
     )  # fmt: skip
     return made
 
@@ -82,6 +84,7 @@ def build_anew(architecture: str, folder: Path, recipe: str) -> None:
     """
     name = name_of(architecture)
     begun = time.monotonic()
+    packages = packages_for(architecture)
     with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}-") as made:
         scratch = Path(made)
         archive, image = scratch / "root.tar", scratch / f"{name}.img"
@@ -89,21 +92,25 @@ def build_anew(architecture: str, folder: Path, recipe: str) -> None:
         make_root_file_system(architecture, archive, epoch=EPOCH)
         say(f"{name}: making the disk image ({time.monotonic() - begun:.0f} s so far)")
         layout = make_disk(name, archive, image, scratch, epoch=EPOCH)
+        sha256, sbom = sha256_of(image), scratch / f"{name}{SBOM_SUFFIX}"
+        sbom.write_bytes(base_bill(name, packages.release, sha256, packages_in(archive), EPOCH))
         manifest = BaseManifest(
             name=name,
             architecture=architecture,
-            release=packages_for(architecture).release,
-            built=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            release=packages.release,
+            built=datetime.fromtimestamp(EPOCH, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             bytes=layout.image_bytes,
-            sha256=sha256_of(image),
+            sha256=sha256,
             boot_bytes=layout.boot_bytes,
             root_bytes=layout.root_bytes,
             recipe=recipe,
+            sbom_sha256=sha256_of(sbom),
         )
         record = scratch / f"{name}.json"
         record.write_text(manifest.to_json())
         (folder / record.name).unlink(missing_ok=True)  # an old record must never stand beside a new image
         image.replace(folder / image.name)
+        sbom.replace(folder / sbom.name)
         record.replace(folder / record.name)
     size, seconds = layout.image_bytes / 1e6, time.monotonic() - begun
     say(f"{name}: {size:.0f} MB in {folder}, {seconds:.0f} s")

@@ -21,13 +21,15 @@ class BaseManifest:
     architecture: str
     release: str
     built: str
-    """When, ISO 8601 in UTC."""
+    """The date that its files carry, ISO 8601 in UTC; no clock's: built twice, its bytes are the same."""
     bytes: int
     sha256: str
     boot_bytes: int
     root_bytes: int
     recipe: str
     """SHA-256 of the recipe."""
+    sbom_sha256: str | None = None
+    """SHA-256 of NAME.cdx.json beside it, the list of its packages; None: it came without one."""
     version: int = VERSION
 
     def to_json(self) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from cardshop.contract.errors import CardshopError, Conflict
+from manager.image_files import image_file
 from manager.languages import MAIL_LANGUAGES
 from manager.numbers import number
 from manager.order_view import verified, view
@@ -99,6 +100,14 @@ def download(order_id: str) -> str:
     return render_template(
         "download.html", order_id=order_id, download=api().post("orders", order_id, "download-tokens")
     )
+
+
+@pages.get("/orders/<order_id>/image/<any('portal.png', 'contents.cdx.json'):shown>")
+def image(order_id: str, shown: str) -> Response:
+    """A file beside the order's image: the picture of its portal page, the list of what is in it."""
+    token = api().post("orders", order_id, "download-tokens")
+    body, kind = image_file(token, shown, current_app.config["CA_FILE"])
+    return Response(body, content_type=kind, headers={"Cache-Control": "private, max-age=3600"})
 
 
 @pages.get("/tasks/<task_id>/log")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from manager.image_files import image_file
 from manager.visitor import api
 
 pages = Blueprint("workers", __name__)
@@ -43,3 +44,11 @@ def images() -> str:
 def media() -> str:
     """Kinds of cards, with their true sizes."""
     return render_template("media.html", media=api().get_all("media"))
+
+
+@pages.get("/images/<digest>/<any('portal.png', 'contents.cdx.json'):shown>")
+def image(digest: str, shown: str) -> Response:
+    """A file beside an image: the picture of its portal page, the list of what is in it."""
+    token = api().post("images", digest, "download-tokens")
+    body, kind = image_file(token, shown, current_app.config["CA_FILE"])
+    return Response(body, content_type=kind, headers={"Cache-Control": "private, max-age=3600"})

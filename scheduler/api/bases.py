@@ -26,6 +26,9 @@ class GivenBase(Given):
     boot_bytes: int = Field(strict=True, gt=0)
     root_bytes: int = Field(strict=True, gt=0)
     recipe: str = Field(default="", max_length=64, description="digest of what the base was built from")
+    sbom_sha256: str | None = Field(
+        default=None, pattern="^[0-9a-f]{64}$", description="checksum of the list of its packages"
+    )
 
 
 class Base(Told):
@@ -55,6 +58,6 @@ class BaseList(Resource):
     )
     def post(self, body: GivenBase) -> Base:
         """The base that new orders are built from; the creators have its file."""
-        base = store.Base(**body.model_dump(exclude={"version", "recipe"}))
+        base = store.Base(**body.model_dump(exclude={"version", "recipe", "sbom_sha256"}))
         self.services.store.bases.put(base)
         return Base(**asdict(base))

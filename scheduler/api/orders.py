@@ -9,6 +9,7 @@ from flask import request
 from pydantic import Field
 
 from cardshop.contract.errors import CardshopError, Conflict, InvalidInput, NotAllowed, NotFound
+from scheduler.api.images import DownloadToken, download_token
 from scheduler.api.operations import Resource, operation
 from scheduler.api.recipes import GivenRecipe, kept_recipe, sealed_recipe
 from scheduler.api.schemas import Given, Listed, Moment, Paged, PriorityName, Told
@@ -24,7 +25,6 @@ from scheduler.domain.states import OrderState, TaskState
 from scheduler.domain.tasks import TaskKind
 from scheduler.shop import orders as shop
 from scheduler.shop import retrying
-from scheduler.shop.access import DOWNLOAD, warehouse_access
 from scheduler.shop.accounts import Caller
 from scheduler.shop.estimates import Expectation, expect
 from scheduler.shop.recipes import image_digest, resolve
@@ -163,16 +163,6 @@ class Order(OrderFacts):
     history: list[Change]
 
 
-class DownloadToken(Told):
-    """Where the image is, and what to show there."""
-
-    host: str
-    port: int
-    file: str
-    token: str
-    expires_at: str
-
-
 class OrderList(Resource):
     """``/v1/orders``."""
 
@@ -268,21 +258,9 @@ class OrderDownloadTokens(Resource):
         """For the order's one image, while it is kept."""
         services = self.services
         order = seen_order(services, order_id, caller)
-        digest = order.draft.image_digest
         if order.link_expired_at is not None:
             raise Conflict("The order's download has ended.", hint="Order the recipe again.")
-        if services.store.images.use(digest) is None:
-            raise Conflict("The order's image is not in the warehouse.", hint="It is built first.")
-        access = warehouse_access(
-            services.store, services.signing, username=caller.username, operation=DOWNLOAD, digest=digest
-        )
-        return DownloadToken(
-            host=access.host,
-            port=access.port,
-            file=f"{digest}.img",
-            token=access.token,
-            expires_at=access.expires_at,
-        )
+        return download_token(services, caller, order.draft.image_digest)
 
 
 def _resolved_recipe(services: Services, body: GivenOrder, caller: Caller) -> ResolvedRecipe:

@@ -89,6 +89,7 @@ ROUTES: list[tuple[type[Resource], str]] = [
     (mails.MailResend, "/v1/mails/<mail_id>/resend"),
     (mails.MailDismissal, "/v1/mails/<mail_id>/dismissal"),
     (images.ImageList, "/v1/images"),
+    (images.ImageDownloadTokens, "/v1/images/<digest>/download-tokens"),
     (images.ImageSignatureItem, "/v1/images/<digest>/signature"),
     (images.ImageKeyList, "/v1/image-keys"),
     (dead_letters.DeadLetterList, "/v1/dead-letters"),

@@ -130,7 +130,8 @@ def _moves(event: ImageEvent) -> dict[ImageState, ImageState]:
 
 def _outcome(image: Document) -> Document:
     names = ("size_bytes", "mapped_bytes", "manifest_sha256", "seconds")
-    return {"image_digest": image["_id"], **{name: image[name] for name in names}}
+    facts = {name: image[name] for name in names}
+    return {"image_digest": image["_id"], **facts, "documents": image.get("documents", [])}
 
 
 def _unused(moment: datetime) -> Document:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from cardshop.contract.errors import BootFailed
+from cardshop.image_format import PNG
 from cardshop.machines import PC
 from creator.boot_proof import BootProof, prove_boots
-from creator.portal_picture import PNG
 from tests.boot.real_bases import CONFIGURATION, ZIMS, build_card
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

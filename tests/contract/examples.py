@@ -94,7 +94,14 @@ EVENTS: dict[str, Event] = {
     "task-waiting-for-card": _event(EventType.TASK_WAITING, Waiting("A", "Put a card of 8 GB into slot A.")),
     "task-succeeded-create": _event(
         EventType.TASK_SUCCEEDED,
-        ImageBuilt(DIGEST, 7_759_462_400, 600_000_000, "e" * 64, {"fetch": 1.5, "build": 2.0}),
+        ImageBuilt(
+            DIGEST,
+            7_759_462_400,
+            600_000_000,
+            "e" * 64,
+            {"fetch": 1.5, "build": 2.0},
+            (f"{DIGEST}.cdx.json",),
+        ),
     ),
     "task-succeeded-write": _event(
         EventType.TASK_SUCCEEDED,

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.customers import PATIENCE_SECONDS, Customer, assert_good, insert_empty_cards, publish
 from tests.photographer import VIEW, Photographer
 from tests.real_stack import RealStack
+from tests.tiny_base import PACKAGES
 
 PATIENCE_MS = PATIENCE_SECONDS * 1000
 SMALL_MB, PHOTOGENIC_MB = 20, 900
@@ -78,6 +79,10 @@ def test_an_operator_goes_from_log_in_to_shipped_cards(
     assert page.evaluate("window.neverReloaded")
     expect(page.get_by_text("2 of 2 verified")).to_be_visible()
     expect(page.get_by_text("every byte right")).to_have_count(2)
+    link = page.get_by_role("link", name="List of all that is in it").get_attribute("href")
+    assert link
+    listed = {part["name"] for part in page.request.get(link).json()["components"]}
+    assert {"cardshop-amd64", PACKAGES[0].name} < listed
     order_id = page.url.rsplit("/", 1)[1]
     assert_good(stack, stack.api("operator").get(f"/v1/orders/{order_id}"))
 

@@ -114,13 +114,14 @@ def test_every_content_is_in_the_image_and_in_the_library(
 
 def test_the_same_plan_makes_the_same_bytes(plan: ImagePlan, places: Places) -> None:
     first = build(plan, places, unseen)
-    sums = [sha256_of(path) for path in (first.image, first.block_map, first.manifest)]
+    sums = [sha256_of(path) for path in (first.image, first.block_map, first.sbom, first.manifest)]
     discard(places.work, plan.digest)
     another = replace(places, work=places.work.with_name("another"))
 
     second = build(plan, another, unseen)
 
-    assert [sha256_of(path) for path in (second.image, second.block_map, second.manifest)] == sums
+    again = (second.image, second.block_map, second.sbom, second.manifest)
+    assert [sha256_of(path) for path in again] == sums
 
 
 def test_the_block_map_alone_makes_a_good_card_of_a_used_one(
