@@ -48,6 +48,7 @@ def build(plan: ImagePlan, places: Places, observe: Observe) -> BuiltImage:
 
     Raises:
         InvalidInput, DoesNotFit: no such image can be made.
+        LimitReached: it needs more disk than ``places`` allows.
         NoSpace: the work folder or the cache has too little room.
         MirrorRefused, ContentDamaged: a content can't be had, or isn't what was ordered.
         NotFound: this creator has no such base image.
@@ -89,7 +90,10 @@ def _build_anew(
     sizes = {content.sha256: content.size_bytes for content in plan.contents}
     with cache.needed(sizes), ThreadPoolExecutor(1, thread_name_prefix="base") as aside:
         base_checked = aside.submit(check_base, base)
-        with _timed(Phase.FETCH, plan, seconds), space_for(plan, base, parts.data_bytes, cache, folder.room):
+        with (
+            _timed(Phase.FETCH, plan, seconds),
+            space_for(plan, base, parts.data_bytes, cache, folder.room, places.disk_limit),
+        ):
             if not all(cache.has(content.sha256, content.size_bytes) for content in plan.contents):
                 base_checked.result()  # nothing is fetched for a base that is damaged
             files = _fetch_all(plan.contents, cache, places.web, observe)

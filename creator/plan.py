@@ -43,6 +43,7 @@ class Places:
     work: Path  # images being built and built; a file system that has holes
     web: Web
     cache_limit: int = 0  # bytes that contents may take there beyond a running build's; 0: no limit
+    disk_limit: int = 0  # bytes that a build may take of the work folder and the cache together; 0: no limit
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,16 @@ class Settings(WorkerSettings):
     )
     stall_seconds: float = setting("a mirror that sends nothing for so long is left", default=STALL_SECONDS)
     fetch_rate: int = setting("bytes a second that contents are fetched with at most; 0: no limit", default=0)
+    build_cpus: int = setting("how many processors a build may use; 0: all", default=0)
+    build_memory_bytes: int = setting(
+        "memory that a build, and each program that it starts, may use; 0: no limit", default=0
+    )
+    build_disk_bytes: int = setting(
+        "disk that a build may use in its work folder and the cache together; 0: no limit", default=0
+    )
+    build_seconds: float = setting(
+        "how long a build may take, from its first fetch to the end of its proof; 0: no limit", default=0.0
+    )
     boot_proof: bool = setting(
         "whether each built image is started in a virtual machine before it is handed out: yes or no",
         default=False,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cardshop.contract.errors import ImageDamaged, NoSpace, ProgramFailed
+from cardshop.contract.errors import ImageDamaged, LimitReached, NoSpace, ProgramFailed
 from cardshop.fit import MIB, data_free_bytes
 from creator.cache import SECTOR_BYTES, Cache
 from creator.image.base_image import BaseImage
@@ -21,7 +21,9 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
-def space_for(plan: ImagePlan, base: BaseImage, data_bytes: int, cache: Cache, room: Path) -> Iterator[None]:
+def space_for(
+    plan: ImagePlan, base: BaseImage, data_bytes: int, cache: Cache, room: Path, limit: int = 0
+) -> Iterator[None]:
     """Takes the image's room in the work folder, for as long as the contents are fetched.
 
     Args:
@@ -30,14 +32,22 @@ def space_for(plan: ImagePlan, base: BaseImage, data_bytes: int, cache: Cache, r
         data_bytes: size of the image's data partition.
         cache: where missing contents go; each takes its room there when it is begun.
         room: the file that takes the room; gone afterwards.
+        limit: bytes that image and missing contents may take together; 0 is none.
 
     Raises:
+        LimitReached: they would take more.
         NoSpace: says how much is needed and how much is free.
     """
     metadata = data_bytes - data_free_bytes(data_bytes)
     contents = sum(content.size_bytes for content in plan.contents)
     image = base.image.stat().st_blocks * SECTOR_BYTES + metadata + contents
     missing = sum(cache.missing_bytes(content.sha256, content.size_bytes) for content in plan.contents)
+    if 0 < limit < image + missing:
+        needed = -(-(image + missing) // MIB)
+        raise LimitReached(
+            f"The build needs {needed:,} MiB of disk; this creator gives it {limit // MIB:,} MiB.",
+            hint="Take contents out, or ask an admin to raise CARDSHOP_BUILD_DISK_BYTES of this creator.",
+        )
     if room.parent.stat().st_dev == cache.folder.stat().st_dev:
         _require(room.parent, image + missing)
     else:

@@ -11,6 +11,7 @@ from cardshop.image_format import PICTURE_SUFFIX
 from cardshop.warehouse_client import Warehouse
 from cardshop.worker import Reporter
 from creator.build import build
+from creator.limits import memory, processors, time_limit
 from creator.mirrors import Web
 from creator.pace import Pace
 from creator.plan import BuiltImage, ImagePlan, Places
@@ -28,23 +29,9 @@ def create(settings: Settings, task: CreateTask, claim: Claim, reporter: Reporte
     """
     if claim.card_configuration is None:
         raise MessageRejected("The claim has no card configuration.", field="card_configuration")
-    web = Web(frozenset(settings.private_mirrors), settings.stall_seconds, Pace(settings.fetch_rate))
-    places = Places(settings.bases, settings.cache, settings.work, web, settings.content_cache_bytes)
     plan = ImagePlan.of(task, claim.card_configuration)
-    machine = require_machine(plan, places) if settings.boot_proof else None
-    built = build(plan, places, reporter.progress)
-    reporter.log(f"Image built: {built.mapped_bytes:,} of {built.size_bytes:,} bytes hold data.")
-    seconds = dict(built.seconds)
-    if machine is not None:
-        seconds[Phase.BOOT] = try_image(
-            built,
-            plan,
-            places,
-            machine,
-            timeout=settings.boot_seconds,
-            observe=reporter.progress,
-            log=reporter.log,
-        )
+    with processors(settings.build_cpus), time_limit(settings.build_seconds):
+        built, seconds = _build(settings, plan, reporter)
     beside = (built.sbom, built.image.with_suffix(PICTURE_SUFFIX))
     documents = tuple(path.name for path in beside if path.exists())
     upload_seconds = _upload(settings, task.image_digest, built, claim, reporter)
@@ -58,6 +45,35 @@ def create(settings: Settings, task: CreateTask, claim: Claim, reporter: Reporte
         documents=documents,
         seconds={**seconds, Phase.UPLOAD.value: upload_seconds},
     )
+
+
+def _build(settings: Settings, plan: ImagePlan, reporter: Reporter) -> tuple[BuiltImage, dict[str, float]]:
+    """The image, tried where that is wanted, and the seconds that each phase took."""
+    web = Web(frozenset(settings.private_mirrors), settings.stall_seconds, Pace(settings.fetch_rate))
+    places = Places(
+        settings.bases,
+        settings.cache,
+        settings.work,
+        web,
+        cache_limit=settings.content_cache_bytes,
+        disk_limit=settings.build_disk_bytes,
+    )
+    machine = require_machine(plan, places) if settings.boot_proof else None
+    with memory(settings.build_memory_bytes):
+        built = build(plan, places, reporter.progress)
+    reporter.log(f"Image built: {built.mapped_bytes:,} of {built.size_bytes:,} bytes hold data.")
+    if machine is None:
+        return built, built.seconds
+    spent = try_image(
+        built,
+        plan,
+        places,
+        machine,
+        timeout=settings.boot_seconds,
+        observe=reporter.progress,
+        log=reporter.log,
+    )
+    return built, {**built.seconds, Phase.BOOT: spent}
 
 
 def _upload(settings: Settings, digest: str, built: BuiltImage, claim: Claim, reporter: Reporter) -> float:

@@ -130,6 +130,12 @@ class NoSpace(CardshopError):
     code, status, retryable = "no-space", 507, True
 
 
+class LimitReached(CardshopError):
+    """The work needs more than the admin lets it have: memory, disk or time."""
+
+    code, status = "limit-reached", 507
+
+
 class ImageDamaged(CardshopError):
     """A built or downloaded image is not what its manifest says."""
 
