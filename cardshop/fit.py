@@ -23,12 +23,15 @@ JOURNAL_BYTES = 16 * MIB
 LARGEST_IMAGE_BYTES = 2**32 * 512
 """Sectors of 512 bytes have 32-bit numbers in the partition table."""
 
-LIBRARY_BYTES_PER_CONTENT = 64 * 1024
-"""What ``library.xml`` takes for each content, with its illustration; it is filled up to that."""
+SHELF_BYTES = MIB
+"""What the portal takes whatever the card holds: its page, its looks, the recipe's logo."""
+
+SHELF_BYTES_PER_CONTENT = 104 * 1024
+"""What ``library.xml`` and the portal take for each content, with its illustrations."""
 
 _BLOCKS_PER_GROUP = 8 * BLOCK_BYTES
 _GROUP_DESCRIPTOR_BYTES = 64
-_FOLDER_BLOCKS = 6  # root 1, lost+found 4, contents 1
+_FOLDER_BLOCKS = 7  # root 1, lost+found 4, contents 1, portal 1
 _SMALLEST_LAST_GROUP = 50  # data blocks; mke2fs leaves a shorter last group unused
 _FIRST_FREE_INODE = 11
 _ENTRY_BYTES = 264  # of the longest file name in a folder
@@ -85,10 +88,9 @@ def forecast(image_bytes: int, root_bytes: int, content_bytes: Sequence[int]) ->
     """Says whether files of ``content_bytes`` each fit beside the base in an image of ``image_bytes``."""
     parts = layout(image_bytes, root_bytes)
     contents = sum(_file_bytes(size) for size in content_bytes)
-    library = LIBRARY_BYTES_PER_CONTENT * max(len(content_bytes), 1)
     folder = len(content_bytes) * _ENTRY_BYTES // BLOCK_BYTES * BLOCK_BYTES
     free_when_made = data_free_bytes(parts.data_bytes)
-    overhead = parts.data_bytes - free_when_made + library + folder
+    overhead = parts.data_bytes - free_when_made + shelf_bytes(len(content_bytes)) + folder
     return Fit(
         rows=(
             Row("boot", BOOT_OFFSET + BOOT_BYTES),
@@ -98,6 +100,11 @@ def forecast(image_bytes: int, root_bytes: int, content_bytes: Sequence[int]) ->
         ),
         free_bytes=image_bytes - parts.data_offset - overhead - contents,
     )
+
+
+def shelf_bytes(contents: int) -> int:
+    """What ``library.xml`` and the portal of so many contents take; the library is filled up to that."""
+    return SHELF_BYTES + SHELF_BYTES_PER_CONTENT * contents
 
 
 def data_free_bytes(data_bytes: int) -> int:

@@ -20,6 +20,9 @@ from cardshop.machines import PC, Machine, command
 from cardshop.programs import find
 
 LOOPBACK = "127.0.0.1"
+LIBRARY_PATH = "/catalog/v2/root.xml"
+"""kiwix-serve's own: the portal before it answers sooner."""
+
 POLL_SECONDS = 0.5
 STOP_SECONDS = 10.0
 CONSOLE_LINES = 8
@@ -79,7 +82,7 @@ def boot(image: Path, *, serial_log: Path, timeout: float, machine: Machine = PC
 
 
 def wait_for_answer(process: subprocess.Popen[bytes], port: int, serial_log: Path, timeout: float) -> None:
-    """Returns when the card's front page can be had.
+    """Returns when the card's library answers.
 
     Raises:
         ProgramFailed: QEMU ended, or the time is over.
@@ -100,10 +103,10 @@ def wait_for_answer(process: subprocess.Popen[bytes], port: int, serial_log: Pat
 
 
 def answers(port: int) -> bool:
-    """Whether a web server answers at a port of 127.0.0.1 with a page."""
+    """Whether a card's library answers at a port of 127.0.0.1."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=20)
     try:
-        connection.request("GET", "/")
+        connection.request("GET", LIBRARY_PATH)
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False

@@ -21,6 +21,7 @@ from cardshop.contract.events import Phase
 from cardshop.contract.tasks import Content
 from cardshop.fit import MIB, Layout, forecast, layout
 from cardshop.image_format import BlockMap, Manifest
+from creator.books import check_zim
 from creator.cache import SECTOR_BYTES, Cache
 from creator.fetch import fetch
 from creator.image.assemble import assemble
@@ -29,7 +30,6 @@ from creator.image.bill import image_bill
 from creator.image.block_map import mapped_ranges
 from creator.image.card_documents import reserve
 from creator.image.data_partition import LIBRARY
-from creator.image.library import check_zim
 from creator.meter import Meter
 from creator.mirrors import Web
 from creator.plan import BuiltImage, ImagePlan, Observe, Places

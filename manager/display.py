@@ -11,7 +11,7 @@ from flask import Flask
 from markupsafe import Markup, escape
 
 from cardshop.contract.events import Phase
-from manager.languages import LANGUAGES
+from cardshop.languages import LANGUAGES
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
 """Decimal, as the labels of cards are."""

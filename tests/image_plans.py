@@ -51,6 +51,12 @@ def make_plan(places: Places, *contents: Content, **changes: Any) -> ImagePlan:
         "size_bytes": IMAGE_BYTES,
         "base": BaseReference("cardshop-amd64", base["sha256"]),
         "contents": contents,
-        "card_configuration": {"version": 1, "name": "École", "wifi_passphrase": "a secret of the card"},
+        "card_configuration": {
+            "version": 1,
+            "name": "École",
+            "ssid": "Bibliothèque",
+            "language": "fr",
+            "wifi_passphrase": "a secret of the card",
+        },
     }
     return ImagePlan(**(values | changes))

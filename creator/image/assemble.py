@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from cardshop.contract.tasks import Content
-from cardshop.fit import Layout
+from cardshop.fit import BLOCK_BYTES, Layout, shelf_bytes
 from cardshop.image_format import Range
+from creator.books import read_books
 from creator.image.base_image import BaseImage, copy_range
 from creator.image.boot_partition import write_configuration
 from creator.image.data_partition import add_contents, make_file_system
 from creator.image.library import make_library
 from creator.image.partition_table import write_table
+from creator.portal.page import make_portal
 
 _DISK_ID_DIGITS = 8
+_ENTRY_BYTES = 32  # of a name in the portal's folder
 
 
 def assemble(
@@ -35,7 +38,7 @@ def assemble(
         layout: size and place of the partitions.
         digest: the image's name, which its identities are derived from.
         base: where boot and root partition come from; its date becomes that of all that is added.
-        configuration: for the card's first boot.
+        configuration: for the card's first boot, and for its portal.
         contents: the ZIM files and where they are.
         observe: called with the bytes of each piece written.
 
@@ -48,8 +51,18 @@ def assemble(
     write_table(image, layout, int(digest[:_DISK_ID_DIGITS], 16) or 1)
     write_configuration(image, configuration, now)
     make_file_system(image, layout, digest, now)
+    books = read_books(contents)
+    portal = make_portal(configuration, books)
+    library = _filled_up(make_library(books), portal, len(books))
     files = [(content.file, path) for content, path in contents]
-    add_contents(image, layout.data_offset, make_library(contents), files, now, observe)
+    add_contents(image, layout.data_offset, library, portal, files, now, observe)
+
+
+def _filled_up(library: bytes, portal: Mapping[str, bytes], contents: int) -> bytes:
+    """The library with so many empty lines that it and the portal take what the forecast counted."""
+    blocks = sum(-(-len(content) // BLOCK_BYTES) for content in portal.values())
+    blocks += len(portal) * _ENTRY_BYTES // BLOCK_BYTES
+    return library.ljust(shelf_bytes(contents) - blocks * BLOCK_BYTES, b"\n")
 
 
 def _copy_base(image: Path, layout: Layout, base: BaseImage, observe: Callable[[int], None]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from creator.image.ext4 import ROOT_INODE, Ext4
 LABEL = "data"
 FOLDER = "contents"
 LIBRARY = "library.xml"
+PORTAL = "portal"
 
 FEATURES = (
     "none,has_journal,ext_attr,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file,"
@@ -51,16 +52,18 @@ def add_contents(
     image: Path,
     offset: int,
     library: bytes,
+    portal: Mapping[str, bytes],
     files: Iterable[tuple[str, Path]],
     now: int,
     observe: Callable[[int], None],
 ) -> None:
-    """Fills ``/contents`` of the file system at ``offset``.
+    """Fills ``/contents`` and ``/portal`` of the file system at ``offset``.
 
     Args:
         image: the image file.
         offset: where the data partition starts, bytes.
         library: the bytes of ``library.xml``.
+        portal: the portal's files, by name.
         files: name on the card, and the file; whether its bytes are right, the proof finds.
         now: date of the files, seconds since 1970.
         observe: called with the bytes of each piece written.
@@ -75,6 +78,9 @@ def add_contents(
         with Ext4(image, offset, now=now) as system:
             folder = system.make_folder(ROOT_INODE, FOLDER)
             _write_bytes(target, library, system.allocate(folder, LIBRARY, len(library)))
+            shown = system.make_folder(ROOT_INODE, PORTAL)
+            for name, content in sorted(portal.items()):
+                _write_bytes(target, content, system.allocate(shown, name, len(content)))
             placed = [(file, system.allocate(folder, file[0], file[1].stat().st_size)) for file in files]
             for piece in (piece for _, ranges in placed for piece in ranges):
                 os.posix_fallocate(target, piece.offset, piece.length)

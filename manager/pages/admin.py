@@ -8,7 +8,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from cardshop.contract.errors import CardshopError
-from manager.languages import MAIL_LANGUAGES
+from cardshop.languages import MAIL_LANGUAGES
 from manager.visitor import api
 
 pages = Blueprint("admin", __name__)

@@ -8,8 +8,8 @@ from flask import Blueprint, Response, current_app, flash, redirect, render_temp
 from werkzeug.wrappers import Response as Redirect
 
 from cardshop.contract.errors import CardshopError
+from cardshop.languages import LANGUAGES
 from manager import illustrations
-from manager.languages import LANGUAGES
 from manager.numbers import number
 from manager.visitor import api
 

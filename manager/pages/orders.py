@@ -9,8 +9,8 @@ from flask import Blueprint, current_app, flash, redirect, render_template, requ
 from werkzeug.wrappers import Response
 
 from cardshop.contract.errors import CardshopError, Conflict
+from cardshop.languages import MAIL_LANGUAGES
 from manager.image_files import image_file
-from manager.languages import MAIL_LANGUAGES
 from manager.numbers import number
 from manager.order_view import verified, view
 from manager.visitor import api

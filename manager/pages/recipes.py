@@ -10,7 +10,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from cardshop.contract.errors import CardshopError
-from manager.languages import LANGUAGES
+from cardshop.languages import LANGUAGES
 from manager.pages.catalogue import picked, search
 from manager.visitor import api
 

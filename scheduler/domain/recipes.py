@@ -23,6 +23,15 @@ AUTO_SIZE = "auto"
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
 _HEX_KEY = re.compile(r"[0-9a-fA-F]{64}")
 _LOGIN = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+SYSTEM_NAMES = frozenset({
+    "_apt", "_ssh", "adm", "audio", "backup", "bin", "bluetooth", "cdrom", "crontab", "daemon",
+    "dialout", "dip", "disk", "dnsmasq", "fax", "floppy", "games", "input", "irc", "kmem", "kvm",
+    "list", "lp", "mail", "man", "messagebus", "netdev", "news", "nobody", "nogroup", "operator",
+    "plugdev", "proxy", "render", "root", "sasl", "sgx", "shadow", "src", "ssh", "sshd", "staff",
+    "sudo", "sync", "sys", "systemd-coredump", "systemd-journal", "systemd-network", "systemd-resolve",
+    "systemd-timesync", "tape", "tty", "users", "utmp", "uucp", "video", "voice", "www-data",
+})  # fmt: skip
+"""Accounts and groups that a Debian system has, or gets with its packages: no person's login."""
 _DIGEST_VERSION = 1
 
 
@@ -174,8 +183,8 @@ def card_configuration(resolved: ResolvedRecipe, hash_password: Callable[[str], 
     return {
         "version": 1,
         "name": recipe.name,
-        "hostname": recipe.hostname,
-        "domain": recipe.domain,
+        "hostname": recipe.hostname.lower(),
+        "domain": recipe.domain.lower(),
         "ssid": recipe.ssid,
         "wifi_passphrase": recipe.wifi_password,
         "language": recipe.language,
@@ -222,10 +231,16 @@ def _check_wifi_password(key: str) -> None:
 
 
 def _check_admin_account(account: AdminAccount) -> None:
-    if not _LOGIN.fullmatch(account.login) or account.login == "root":
+    if not _LOGIN.fullmatch(account.login):
         raise InvalidInput(
-            "The admin login has 1 to 32 lower-case letters, digits, hyphens and underscores, a letter "
-            "first, and is not root.",
+            "The admin login has 1 to 32 lower-case letters, digits, hyphens and underscores, and begins "
+            "with a letter or an underscore.",
+            field="admin_account.login",
+        )
+    if account.login in SYSTEM_NAMES:
+        raise InvalidInput(
+            f"The admin login {account.login} is a name of the card's own system.",
+            hint="Take another one, for example the administrator's first name.",
             field="admin_account.login",
         )
     if not 8 <= len(account.password.encode()) <= 72 or "\0" in account.password:

@@ -78,6 +78,20 @@ def test_the_card_gets_its_names_its_time_zone_and_its_language(tmp_path: Path) 
     assert (root / "etc/locale.conf").read_text() == "LANG=fr_FR.UTF-8\n"
 
 
+@pytest.mark.parametrize(("language", "locale"), [("fra", "fr_FR.UTF-8"), ("xyz", "C.UTF-8")])
+def test_a_language_of_three_letters_has_the_locale_of_its_two(
+    tmp_path: Path, language: str, locale: str
+) -> None:
+    root = system(tmp_path)
+    locales = root / "usr/share/i18n/locales"
+    locales.mkdir()
+    (locales / "fr_BE").write_text('lang_ab      "fr"\nlang_term    "fra"\n')
+
+    first_boot(root, configuration(language=language))
+
+    assert (root / "etc/locale.conf").read_text() == f"LANG={locale}\n"
+
+
 @pytest.mark.parametrize("language", ["en", "xyz"])
 def test_a_language_without_a_locale_of_its_own_is_still_shown_in_utf_8(
     tmp_path: Path, language: str
@@ -135,8 +149,19 @@ def test_guests_are_told_the_cards_address(tmp_path: Path) -> None:
     first_boot(root, configuration())
 
     lines = (root / "etc/cardshop/dnsmasq.conf").read_text().splitlines()
-    address = next(line for line in lines if line.startswith("address=/school.hotspot/")).rpartition("/")[2]
+    address = next(line for line in lines if line.startswith("address=/#/")).rpartition("/")[2]
     assert f"Address={address}/24" in network.read_text()
+
+
+def test_a_guest_who_asks_by_a_name_that_is_not_the_cards_is_led_to_the_portal(tmp_path: Path) -> None:
+    root = system(tmp_path)
+
+    first_boot(root, configuration())
+
+    lines = (root / "etc/cardshop/names.conf").read_text().splitlines()
+    assert 'map "" $portal { default "http://school.hotspot/"; }' in lines
+    ours = [line.split('"')[1] for line in lines if line.endswith('" 0;')]
+    assert ours == [f"192.168.144.1 {name}" for name in ("school.hotspot", "school", "192.168.144.1")]
 
 
 def test_the_administrator_has_the_hash_and_may_use_sudo(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ from cardshop.fit import (
     BLOCK_BYTES,
     BOOT_BYTES,
     BOOT_OFFSET,
-    LIBRARY_BYTES_PER_CONTENT,
     MIB,
     data_free_bytes,
     forecast,
     layout,
+    shelf_bytes,
 )
-from creator.image.data_partition import FOLDER, LIBRARY, make_file_system
+from creator.image.data_partition import FOLDER, LIBRARY, PORTAL, make_file_system
 from creator.image.ext4 import ROOT_INODE, Ext4
 from scheduler.domain.media import size_of
 
@@ -57,6 +57,7 @@ def test_the_forecast_is_what_mke2fs_leaves_free(tmp_path: Path, image_bytes: in
 
     with Ext4(image, offset, now=1) as system:
         system.make_folder(ROOT_INODE, FOLDER)
+        system.make_folder(ROOT_INODE, PORTAL)
         free = system.free_bytes
 
     assert free == data_free_bytes(image_bytes - offset)
@@ -73,7 +74,8 @@ def test_what_is_said_to_fit_does_fit_and_little_is_left(tmp_path: Path, seed: i
 
     with Ext4(image, offset, now=1) as system:
         folder = system.make_folder(ROOT_INODE, FOLDER)
-        system.allocate(folder, LIBRARY, LIBRARY_BYTES_PER_CONTENT * len(sizes))
+        system.make_folder(ROOT_INODE, PORTAL)
+        system.allocate(folder, LIBRARY, shelf_bytes(len(sizes)))
         for number, size in enumerate(sizes):
             system.allocate(folder, f"{number}.zim", size)
         left = system.free_bytes
@@ -97,7 +99,8 @@ def test_the_forecast_of_a_filled_card_is_right_to_a_mebibyte(
 
     with Ext4(image, offset, now=1) as system:
         folder = system.make_folder(ROOT_INODE, FOLDER)
-        system.allocate(folder, LIBRARY, LIBRARY_BYTES_PER_CONTENT * files)
+        system.make_folder(ROOT_INODE, PORTAL)
+        system.allocate(folder, LIBRARY, shelf_bytes(files))
         for number, size in enumerate(sizes):  # blocks without bytes: the image stays sparse
             system.allocate(folder, f"a content's name, {number}.zim", size)
         left = system.free_bytes

@@ -41,7 +41,7 @@ def test_a_file_over_two_gib_is_read_back_whole(tmp_path: Path) -> None:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     image, offset = make_data_image(tmp_path, 4 * GIB)
 
-    add_contents(image, offset, b"<library/>", [("large.zim", source)], 1, lambda _count: None)
+    add_contents(image, offset, b"<library/>", {}, [("large.zim", source)], 1, lambda _count: None)
 
     fsck(image, offset)
     assert read_content(image, offset, "large.zim", lambda _count: None) == sha256
@@ -64,7 +64,7 @@ def test_any_file_name_is_kept_and_read_back(tmp_path: Path, name: str) -> None:
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
     image, offset = make_data_image(tmp_path, 640 * MIB)
 
-    add_contents(image, offset, b"<library/>", [(name, source)], 1, lambda _count: None)
+    add_contents(image, offset, b"<library/>", {}, [(name, source)], 1, lambda _count: None)
 
     fsck(image, offset)
     assert read_content(image, offset, name, lambda _count: None) == digest

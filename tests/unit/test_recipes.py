@@ -88,6 +88,8 @@ def test_a_value_within_the_rules_is_taken(field: str, value: object) -> None:
         ("timezone", "../etc/passwd", "timezone"),
         ("admin_account", AdminAccount("root", "long enough"), "admin_account.login"),
         ("admin_account", AdminAccount("a:b", "long enough"), "admin_account.login"),
+        ("admin_account", AdminAccount("www-data", "long enough"), "admin_account.login"),
+        ("admin_account", AdminAccount("sudo", "long enough"), "admin_account.login"),
         ("admin_account", AdminAccount("teacher", "short"), "admin_account.password"),
         ("contents", (), "contents"),
         ("contents", ("a:b:", "c:d:", "a:b:"), "contents[2]"),
@@ -178,6 +180,12 @@ def test_the_card_gets_the_wifi_key_but_only_a_hash_of_the_admin_password() -> N
     assert configuration["contents"] == [
         {"ident": "demo:faq:", "title": "FAQ", "language": "eng", "file": "faq.zim"}
     ]
+
+
+def test_the_card_gets_its_names_in_small_letters_as_guests_browsers_ask_for_them() -> None:
+    configuration = card_configuration(resolved(hostname="Kiwix-2", domain="School.LAN"), str)
+
+    assert (configuration["hostname"], configuration["domain"]) == ("kiwix-2", "school.lan")
 
 
 def test_the_card_s_own_crypt_takes_the_password_for_its_hash() -> None:

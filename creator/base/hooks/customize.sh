@@ -15,10 +15,10 @@ for tree in common "$architecture"; do
         tar -C "$root" --no-overwrite-dir -x
 done
 
-chroot "$root" systemctl --quiet disable hostapd.service apt-daily.timer apt-daily-upgrade.timer
+chroot "$root" systemctl --quiet disable hostapd.service nginx.service apt-daily.timer apt-daily-upgrade.timer
 chroot "$root" systemctl --quiet enable \
     systemd-networkd.service systemd-timesyncd.service \
-    cardshop-first-boot.service cardshop-library.service cardshop-ready.service \
+    cardshop-first-boot.service cardshop-library.service cardshop-portal.service cardshop-ready.service \
     cardshop-access-point.service cardshop-names.service
 
 rm "$root/usr/sbin/update-initramfs"

@@ -106,6 +106,7 @@ def apply(configuration: CardConfiguration, root: Path) -> None:
     set_timezone(configuration.timezone, root)
     set_language(configuration.language, root)
     set_access_point(configuration, root)
+    set_portal(configuration, root)
     set_administrator(configuration.admin, root)
 
 
@@ -135,11 +136,12 @@ def set_timezone(timezone: str, root: Path) -> None:
 
 def set_language(language: str, root: Path) -> None:
     """The system's locale: the language's own country first (fr_FR), or C.UTF-8 where none is known."""
+    short = two_letters(language, root)
     supported = (root / "usr/share/i18n/SUPPORTED").read_text().split()
-    candidates = [name for name in supported if name.startswith(f"{language}_") and name.endswith(".UTF-8")]
-    home = f"{language}_{language.upper()}.UTF-8"
+    candidates = [name for name in supported if name.startswith(f"{short}_") and name.endswith(".UTF-8")]
+    home = f"{short}_{short.upper()}.UTF-8"
     locale = home if home in candidates else next(iter(candidates), "C.UTF-8")
-    if language == "en":
+    if short == "en":
         locale = "C.UTF-8"  # the same messages, and nothing to compile
     elif root == Path("/") and locale != "C.UTF-8":
         source = locale.removesuffix(".UTF-8")
@@ -147,6 +149,18 @@ def set_language(language: str, root: Path) -> None:
     write(root / "etc/locale.conf", f"LANG={locale}\n")
     write(root / "etc/default/locale", f"LANG={locale}\n")
     say(f"language {language}, locale {locale}")
+
+
+def two_letters(language: str, root: Path) -> str:
+    """The language's code of two letters, as locales are named; the locales' own sources tell it."""
+    if len(language) == 3:
+        told = re.compile(rf'^lang_term\s+"{language}"', re.MULTILINE)
+        short = re.compile(r'^lang_ab\s+"([a-z]{2})"', re.MULTILINE)
+        for source in sorted((root / "usr/share/i18n/locales").glob("[a-z][a-z]_*")):
+            text = source.read_text(errors="replace")
+            if told.search(text) and (found := short.search(text)):
+                return found[1]
+    return language
 
 
 def set_access_point(configuration: CardConfiguration, root: Path) -> None:
@@ -169,20 +183,40 @@ def set_access_point(configuration: CardConfiguration, root: Path) -> None:
     write(root / "etc/hostapd/cardshop.conf", "\n".join(lines) + "\n", mode=0o600)
 
     network = ADDRESS.rpartition(".")[0]
-    full = f"{configuration.hostname}.{configuration.domain}"
     names = [
         "interface=wlan0",
         "bind-dynamic",
         "no-resolv",
         "no-hosts",
         f"domain={configuration.domain}",
-        f"address=/{full}/{configuration.hostname}/{ADDRESS}",
+        # There is no internet behind the card: every name leads to it, and so every phone to the portal.
+        f"address=/#/{ADDRESS}",
         f"dhcp-range={network}.10,{network}.250,12h",
         "dhcp-authoritative",
         "dhcp-leasefile=/run/cardshop-leases",
     ]
     write(root / "etc/cardshop/dnsmasq.conf", "\n".join(names) + "\n")
     say(f"Wi-Fi {configuration.ssid!r}, {'open' if passphrase is None else 'with a passphrase'}")
+
+
+def set_portal(configuration: CardConfiguration, root: Path) -> None:
+    """What the web server (etc/cardshop/nginx.conf) must know: the portal's address, and the card's names.
+
+    A guest of the access point who asks by any other name is led to the portal. Where the card is a machine
+    in somebody's network, that network's names for it are right too.
+    """
+    full = f"{configuration.hostname}.{configuration.domain}"
+    ours = dict.fromkeys((full, configuration.hostname, ADDRESS))
+    lines = [
+        f'map "" $portal {{ default "http://{full}/"; }}',
+        'map "$server_addr $host" $foreign {',
+        "    default 0;",
+        f'    "~^{re.escape(ADDRESS)} " 1;',
+        *(f'    "{ADDRESS} {name}" 0;' for name in ours),
+        "}",
+    ]
+    write(root / "etc/cardshop/names.conf", "\n".join(lines) + "\n")
+    say(f"portal http://{full}/")
 
 
 def set_administrator(admin: tuple[str, str] | None, root: Path) -> None:

@@ -1,6 +1,6 @@
-"""Languages that the forms offer: two letters for the card's pages, three for the catalogue's contents.
+"""Languages under their own names: two letters for the card's pages, three for the catalogue's contents.
 
-ISO 639-1 and 639-3. Any other code can be used through the API; the scheduler says which are right.
+ISO 639-1 and 639-3. Forms offer these; any other code can be used through the API, and is shown as it is.
 """
 
 from __future__ import annotations
@@ -55,3 +55,10 @@ LANGUAGES = (
 
 MAIL_LANGUAGES = tuple(language for language in LANGUAGES if language.short in ("en", "fr", "es"))
 """Those that mails are written in."""
+
+_BY_CODE = {code: language for language in LANGUAGES for code in (language.short, language.code)}
+
+
+def named(code: str) -> Language:
+    """The language of a code of two or three letters; one that is not listed has its code for a name."""
+    return _BY_CODE.get(code) or Language(code, code, code)
