@@ -49,6 +49,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 MANIFEST_FILE = "cardshop/manifest.json"
 PASSPORT_FILE = "cardshop/passport.json"
+FILES_FILE = "cardshop/files.json"
 """Where a card's boot partition has its documents."""
 
 LARGEST_MANIFEST_BYTES = 256 * 1024 * 1024
@@ -110,6 +111,7 @@ class Manifest:
     own: Range | None = None  # where this very document lies; None: it isn't in the image
     passport: Range | None = None  # a chunk of its own, other on each card; None: cards have none
     sbom_sha256: str | None = None  # of the image's bill of materials; None: it has none
+    files: Range | None = None  # chunks of their own: which file each byte belongs to (cardshop.file_map)
     version: int = MANIFEST_VERSION
 
     def ranges(self) -> tuple[Range, ...]:

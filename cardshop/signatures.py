@@ -23,6 +23,12 @@ class NotGenuine(CardshopError):
     code = "not-genuine"
 
 
+class UnknownKey(NotGenuine):
+    """It is signed with a key that is not among the known ones: by another shop, most likely."""
+
+    code = "unknown-key"
+
+
 class PublicKeys:
     """The keys that are trusted, by their ids."""
 
@@ -52,15 +58,18 @@ class PublicKeys:
         return cls(keys)
 
     def check(self, signed: Signed) -> None:
-        """Returns when one of the keys signed the statement. Raises NotGenuine."""
+        """Returns when one of the keys signed the statement. Raises UnknownKey, NotGenuine."""
         key = self._keys.get(signed.key)
         if key is None:
-            raise NotGenuine(
+            raise UnknownKey(
                 f"It is signed with a key ({signed.key[:64]!r}) that is not among the known ones.",
                 hint="Another shop made it, or the keys are older than it: get them anew (cardshop keys).",
             )
         try:
-            key.verify(base64.b64decode(signed.signature, validate=True), signed.statement.encode())
+            signature = base64.b64decode(signed.signature, validate=True)
+            if base64.b64encode(signature).decode() != signed.signature:
+                raise InvalidSignature  # its last letter has bits to spare
+            key.verify(signature, signed.statement.encode())
         except (InvalidSignature, binascii.Error, UnicodeEncodeError):
             raise NotGenuine(
                 "The signature is not right: it was forged, or what it signs was changed."

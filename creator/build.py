@@ -27,9 +27,9 @@ from creator.fetch import fetch
 from creator.image.assemble import assemble
 from creator.image.base_image import BaseImage, check_base, open_base
 from creator.image.bill import image_bill
-from creator.image.block_map import mapped_ranges
 from creator.image.card_documents import reserve
 from creator.image.data_partition import LIBRARY
+from creator.image.file_map import system_parts
 from creator.meter import Meter
 from creator.mirrors import Web
 from creator.plan import BuiltImage, ImagePlan, Observe, Places
@@ -90,6 +90,7 @@ def _build_anew(
     sizes = {content.sha256: content.size_bytes for content in plan.contents}
     with cache.needed(sizes), ThreadPoolExecutor(1, thread_name_prefix="base") as aside:
         base_checked = aside.submit(check_base, base)
+        system = aside.submit(system_parts, base.image, parts)
         with (
             _timed(Phase.FETCH, plan, seconds),
             space_for(plan, base, parts.data_bytes, cache, folder.room, places.disk_limit),
@@ -99,8 +100,9 @@ def _build_anew(
             files = _fetch_all(plan.contents, cache, places.web, observe)
         with _not_believed_when_damaged(plan.contents, cache):
             with _timed(Phase.BUILD, plan, seconds):
-                _assemble(plan, drafted, base, parts, folder.image_part, files, observe)
+                _assemble(plan, base, parts, folder.image_part, files, observe)
                 base_checked.result()
+                reserve(folder.image_part, parts, drafted, system.result(), base.built_at)
             with _timed(Phase.CHECK, plan, seconds):
                 sources = {item.sha256: file for item, file in zip(plan.contents, files, strict=True)}
                 manifest = prove(plan, drafted, parts, folder.image_part, sources, observe)
@@ -152,7 +154,6 @@ def _fetch_all(contents: Sequence[Content], cache: Cache, web: Web, observe: Obs
 
 def _assemble(
     plan: ImagePlan,
-    drafted: Manifest,
     base: BaseImage,
     parts: Layout,
     image: Path,
@@ -163,7 +164,6 @@ def _assemble(
     meter = Meter(Phase.BUILD, total, observe)
     contents = zip(plan.contents, files, strict=True)
     assemble(image, parts, plan.digest, base, plan.card_configuration, contents, meter.add)
-    reserve(image, drafted, mapped_ranges(image, parts), base.built_at)
     meter.finish()
 
 

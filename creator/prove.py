@@ -13,7 +13,7 @@ from cardshop.contract.errors import ContentDamaged, ImageDamaged
 from cardshop.contract.events import Phase
 from cardshop.contract.tasks import Content
 from cardshop.fit import Layout
-from cardshop.image_format import MANIFEST_FILE, PASSPORT_FILE, ContentEntry, Manifest
+from cardshop.image_format import FILES_FILE, MANIFEST_FILE, PASSPORT_FILE, ContentEntry, Manifest
 from creator.image.block_map import checksum, mapped_ranges
 from creator.image.card_documents import place_of, write_manifest
 from creator.image.proof import check_file_systems, read_content
@@ -50,14 +50,17 @@ def prove(
     contents = sum(content.size_bytes for content in plan.contents)
     meter = Meter(Phase.CHECK, contents + mapped_bytes, observe)
     check_file_systems(image, parts)
-    own, passport = place_of(image, MANIFEST_FILE), place_of(image, PASSPORT_FILE)
+    documents = (MANIFEST_FILE, PASSPORT_FILE, FILES_FILE)
+    own, passport, listing = (place_of(image, file) for file in documents)
     with ThreadPoolExecutor(2, thread_name_prefix="proof") as aside:
         written = aside.submit(_write_out, image)
         read = aside.submit(_read_contents, plan.contents, image, parts, files, meter)
-        chunks = checksum(image, ranges, (own, passport), meter.add)
+        chunks = checksum(image, ranges, (own, passport, listing), meter.add)
         read.result()
         written.result()
-    manifest = replace(drafted, mapped_bytes=mapped_bytes, chunks=chunks, own=own, passport=passport)
+    manifest = replace(
+        drafted, mapped_bytes=mapped_bytes, chunks=chunks, own=own, passport=passport, files=listing
+    )
     manifest = write_manifest(image, manifest)
     _write_out(image)
     meter.finish()

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cardshop.command import alarms, log_in, orders, tasks, workers
+from cardshop.command import alarms, cards, log_in, orders, tasks, workers
 from cardshop.command.desk import Desk
 from cardshop.command.output import Output, tell_error
 from cardshop.command.session import Session
@@ -27,7 +27,7 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(words)
     desk = Desk(Session(arguments.session), Output(as_json=arguments.json))
     try:
-        arguments.run(desk, arguments)
+        return arguments.run(desk, arguments) or 0
     except CardshopError as error:
         tell_error(error, as_json=arguments.json)
         return error.exit_status
@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         help="where the log-in is kept (default: %(default)s)",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (log_in, orders, workers, tasks, alarms):
+    for module in (log_in, orders, workers, tasks, alarms, cards):
         module.add(commands)
     return parser
 

@@ -22,7 +22,8 @@ class Desk:
     output: Output
 
 
-Run = Callable[[Desk, argparse.Namespace], None]
+Run = Callable[[Desk, argparse.Namespace], int | None]
+"""Does what the words say; an exit status, where there is more to say than that it was done."""
 
 
 def verb(subparsers: Subparsers, name: str, run: Run, about: str, **more: Any) -> argparse.ArgumentParser:

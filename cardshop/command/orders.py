@@ -15,6 +15,8 @@ from cardshop.contract.errors import InvalidInput, NotFound, Unavailable
 PRIORITIES = ("low", "normal", "high", "urgent")
 STATES = ("accepted", "building", "built", "writing", "written", "shipped", "canceled", "failed")
 
+_MEGABYTE = 10**6
+
 _INTENTS = (
     ("cancel", "stop the building and writing; cards that are verified stay good"),
     ("retry", "try what has failed again; what is good is kept"),
@@ -32,6 +34,8 @@ def add(subparsers: Subparsers) -> None:
     listing.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many (default: 50)")
     show = verb(verbs, "show", show_order, "show an order with its tasks and history")
     _takes_order(show)
+    passports = verb(verbs, "passports", list_passports, "list the passports of an order's verified cards")
+    _takes_order(passports)
     _add_place(verbs)
     for intent, about in _INTENTS:
         parser = verb(verbs, intent, _asks(intent), f"{about}; safe to ask twice")
@@ -95,6 +99,27 @@ def show_order(desk: Desk, arguments: argparse.Namespace) -> None:
         )
 
 
+def list_passports(desk: Desk, arguments: argparse.Namespace) -> None:
+    """Lists passports; as JSON with their signatures."""
+    order = find_order(desk, arguments.order)
+    passports = desk.session.get(f"/v1/orders/{order['id']}/passports")["items"]
+    rows = [
+        (
+            passport["unit"],
+            passport["serial"],
+            f"{passport['size']:,}",
+            _rates(passport["write_median"], passport["write_worst"]),
+            _rates(passport["read_median"], passport["read_worst"]),
+            passport["retries"],
+            short(passport["at"]),
+            f"{passport['writer']}, slot {passport['slot']}",
+        )
+        for passport in passports
+    ]
+    head = ("CARD", "SERIAL", "BYTES", "WRITE MB/s", "READ MB/s", "RETRIES", "VERIFIED (UTC)", "BY")
+    desk.output.table(head, rows, passports)
+
+
 def place_order(desk: Desk, arguments: argparse.Namespace) -> None:
     """Places an order."""
     recipient = {"name": arguments.recipient, "email": arguments.email, "address": arguments.address}
@@ -133,6 +158,11 @@ def find_order(desk: Desk, name: str) -> dict[str, Any]:
         if found["number"] == int(number):
             return find_order(desk, found["id"])
     raise NotFound(f"There is no order {number}.", hint="See: cardshop orders list")
+
+
+def _rates(median: int, worst: int) -> str:
+    """Median and worst; what was not measured stays empty."""
+    return f"{median / _MEGABYTE:.1f} (worst {worst / _MEGABYTE:.1f})" if median else ""
 
 
 def _asks(intent: str) -> Run:

@@ -1,6 +1,6 @@
-"""The two documents of ``/cardshop`` on the boot partition that a card is checked by: manifest and passport.
+"""The documents of ``/cardshop`` on the boot partition that a card is checked by: manifest, files, passport.
 
-Their places are taken while the image is put together. The manifest is written when it is known; what is in
+Their places are taken when all else is in the image. The manifest is written when it is known; what is in
 the passport's block, each card's writer says. A cluster of the file system may begin in the middle of one of
 the image's blocks, so each file has one block more than its document, and blank lines around it.
 """
@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from cardshop.contract.errors import ImageDamaged
 from cardshop.fat32 import Fat32
-from cardshop.fit import BOOT_OFFSET
+from cardshop.file_map import Part
+from cardshop.fit import BOOT_OFFSET, Layout
 from cardshop.image_format import (
     BLOCK_BYTES,
+    FILES_FILE,
     MANIFEST_FILE,
     PASSPORT_FILE,
     Chunk,
@@ -25,34 +28,46 @@ from cardshop.image_format import (
     filled_up,
     pieces,
 )
+from creator.image.block_map import mapped_ranges
 from creator.image.boot_partition import read_file, write_file
+from creator.image.file_map import file_map
 
 MARGIN_BYTES = 128 * 1024
 """Room for what the manifest lists beyond what is known of it when its place is taken: its own pieces."""
 
+MAP_MARGIN_BYTES = 4096
+"""Room for checksums of folders that have more digits once the documents are in them."""
+
 NOTE = {
-    "note": "This image was not written to a card by Cardshop: the card has no passport. See docs/cards.md."
+    "note": "This image was not written to a card by Cardshop: the card has no passport. See docs/passports.md."
 }
 _NO_SHA256 = "0" * 64
 
 
-def reserve(image: Path, draft: Manifest, mapped: tuple[Range, ...], now: int) -> None:
-    """Takes the places of both documents; the passport's holds a note.
+def reserve(image: Path, layout: Layout, draft: Manifest, system: Sequence[Part], now: int) -> None:
+    """Takes the places of all three; that of the passport holds a note, that of the files their map.
 
     Args:
         image: the image file, all else is in it.
+        layout: where its partitions are.
         draft: the manifest, as far as it is known.
-        mapped: what is mapped of the image so far.
+        system: the parts of the system partition's files.
         now: date of the files, seconds since 1970.
 
     Raises:
         ProgramFailed: the boot partition is full.
     """
+    mapped = mapped_ranges(image, layout)
     listed = tuple(Chunk(piece.offset, piece.length, _NO_SHA256) for piece in pieces(mapped))
     known = len(replace(draft, chunks=listed).to_bytes())
-    room = -(-(known + MARGIN_BYTES) // BLOCK_BYTES) * BLOCK_BYTES
+    map_bytes = len(file_map(image, layout, system).to_bytes())
     write_file(image, PASSPORT_FILE, _blank(2 * BLOCK_BYTES), now)
-    write_file(image, MANIFEST_FILE, _blank(room + BLOCK_BYTES), now)
+    write_file(image, FILES_FILE, _blank(_whole_blocks(map_bytes + MAP_MARGIN_BYTES) + BLOCK_BYTES), now)
+    write_file(image, MANIFEST_FILE, _blank(_whole_blocks(known + MARGIN_BYTES) + BLOCK_BYTES), now)
+    place = place_of(image, FILES_FILE)
+    # Anew: the folder that the documents were put into has changed, and so have its checksums.
+    files = file_map(image, layout, system).to_bytes()
+    _write(image, place, filled_up(files, place.length))
     note = filled_up((json.dumps(NOTE) + "\n").encode(), BLOCK_BYTES)
     _write(image, place_of(image, PASSPORT_FILE), note)
 
@@ -100,6 +115,10 @@ def write_manifest(image: Path, manifest: Manifest) -> Manifest:
     if read_file(image, MANIFEST_FILE).strip() != document.strip():
         raise ImageDamaged("The boot partition doesn't give back the image's manifest.")
     return Manifest.from_bytes(document, MANIFEST_FILE)
+
+
+def _whole_blocks(length: int) -> int:
+    return -(-length // BLOCK_BYTES) * BLOCK_BYTES
 
 
 def _blank(length: int) -> bytes:

@@ -210,6 +210,24 @@ class Ext4:
             yield Range(self._offset + first * self._block_bytes, (end - first) * self._block_bytes)
             start = end
 
+    @property
+    def block_bytes(self) -> int:
+        """Size of a block."""
+        return self._block_bytes
+
+    def mode_of(self, number: int) -> int:
+        """Kind and rights of the file with that inode number, as ``st_mode``."""
+        return int(self._inode(number).mode)
+
+    def blocks_of(self, number: int) -> tuple[Range, ...]:
+        """Where in the image a file's blocks are, in its order; none if it is kept in its inode."""
+        return tuple(self._extents(number)) if self._inode(number).flags & _EXTENTS else ()
+
+    def _inode(self, number: int) -> _Inode:
+        inode = _Inode()
+        _call("ext2fs_read_inode", self._handle, number, ctypes.byref(inode))
+        return inode
+
     def _next_block(self, kind: str, start: int, blocks: int) -> int | None:
         found = ctypes.c_uint64()
         find = getattr(_library(), f"ext2fs_find_first_{kind}_generic_bmap")
