@@ -19,6 +19,7 @@ from manager.pages import (
     alarms,
     catalogue,
     enrolments,
+    labels,
     logs,
     mails,
     orders,
@@ -44,6 +45,7 @@ PAGE_GROUPS = (
     logs.pages,
     mails.pages,
     slips.pages,
+    labels.pages,
     schedules.pages,
     admin.pages,
 )

@@ -38,9 +38,7 @@ MARGIN_BYTES = 128 * 1024
 MAP_MARGIN_BYTES = 4096
 """Room for checksums of folders that have more digits once the documents are in them."""
 
-NOTE = {
-    "note": "This image was not written to a card by Cardshop: the card has no passport. See docs/passports.md."
-}
+NOTE = {"note": "Cardshop has not written this image to a card: there is no passport. See docs/passports.md."}
 _NO_SHA256 = "0" * 64
 
 

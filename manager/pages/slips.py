@@ -28,8 +28,13 @@ def pages_url() -> str:
     return str(current_app.config["PAGES_URL"] or request.host_url).rstrip("/")
 
 
-def qr_code(text: str) -> Markup:
-    """The text as a QR code, SVG to stand in a page; a quarter of it may be unreadable."""
-    code = segno.make_qr(text, error="q")
+def qr_code(text: str, error: str = "q") -> Markup:
+    """The text as a QR code, SVG to stand in a page.
+
+    Args:
+        text: what the code says.
+        error: how much of it may be unreadable: ``q`` a quarter, ``m`` 15 %, which makes it smaller.
+    """
+    code = segno.make_qr(text, error=error)
     # Nothing of the text is in the markup: it draws the code's modules as one path.
     return Markup(code.svg_inline(omitsize=True, border=QUIET_MODULES, svgclass="qr"))  # noqa: S704

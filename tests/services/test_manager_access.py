@@ -16,6 +16,7 @@ PAGES = (
     "/orders",
     "/orders/{order}",
     "/orders/{order}/slip",
+    "/orders/{order}/labels",
     "/orders/new",
     "/recipes",
     "/recipes/new",

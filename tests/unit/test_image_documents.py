@@ -56,7 +56,7 @@ def test_the_passport_has_one_block_of_its_own_that_tells_what_it_is_for(built: 
     assert place.offset % BLOCK_BYTES == 0
     with built.image.open("r+b") as image:
         image.seek(place.offset)
-        assert "has no passport" in json.loads(image.read(place.length))["note"]
+        assert "there is no passport" in json.loads(image.read(place.length))["note"]
         image.seek(place.offset)
         image.write(b'{"statement": "any"}'.ljust(place.length))
     read = run(["mtype", "-i", f"{built.image}@@{BOOT_OFFSET}", "::/cardshop/passport.json"], timeout=10)
