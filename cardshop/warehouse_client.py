@@ -90,14 +90,15 @@ class Warehouse:
             Unavailable: nothing moved for too long.
         """
         upload = Upload(digest, folder, self._observed(observe), cancelled)
-        self._keep_on(upload.go_on)
+        self._keep_on(upload.go_on, cancelled)
 
     def download(
         self, digest: str, folder: Path, observe: Observe, cancelled: Callable[[], bool] = never
     ) -> Manifest:
         """Fetches ``<digest>.json``, ``.bmap`` and ``.img`` (sparse, every chunk checked) into ``folder``.
 
-        Does nothing when they are there already.
+        Does nothing when they are there already. Other processes of this host that fetch into the same folder
+        wait, or go on where this one ends.
 
         Returns:
             The image's manifest.
@@ -111,14 +112,16 @@ class Warehouse:
         """
         download = Download(digest, folder, self._observed(observe), cancelled)
         if not download.is_here:
-            self._keep_on(download.go_on)
+            with download.ours():
+                if not download.is_here:
+                    self._keep_on(download.go_on, cancelled)
         return download.manifest()
 
-    def _keep_on(self, go_on: Callable[[Session], None]) -> None:
+    def _keep_on(self, go_on: Callable[[Session], None], cancelled: Callable[[], bool]) -> None:
         self._moved_at = self._clock()
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Unavailable),
-            stop=lambda _state: self._clock() - self._moved_at >= self._give_up_after,
+            stop=lambda _state: cancelled() or self._clock() - self._moved_at >= self._give_up_after,
             wait=tenacity.wait_random_exponential(multiplier=0.5, max=LONGEST_PAUSE_SECONDS),
             sleep=self._sleep,
             before_sleep=_tell,

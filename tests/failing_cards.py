@@ -8,6 +8,7 @@ libfuse3 with ctypes alone: nothing has to be compiled, as it would with pyfuse3
 
 from __future__ import annotations
 
+import ctypes.util
 import dataclasses
 import errno
 import json
@@ -168,6 +169,8 @@ def emulated_card(
         stdin=subprocess.PIPE,
         text=True,
         cwd=REPOSITORY,
+        # Where libfuse2 is installed too mfusepy takes that, which mounts over nothing that isn't empty.
+        env={**os.environ, "FUSE_LIBRARY_PATH": ctypes.util.find_library("fuse3") or ""},
     )
     try:
         _wait_for(mount, under, process)

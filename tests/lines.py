@@ -1,4 +1,4 @@
-"""A line to a warehouse that can be cut: a TCP relay from 127.0.0.1 to the same ports of 127.0.0.2."""
+"""A line to a warehouse, to be cut or held: a TCP relay from 127.0.0.1 to the same ports of 127.0.0.2."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ class ProneLine:
 
     def __init__(self, warehouse: RealWarehouse) -> None:
         self.cuts = 0  # connections that were cut
+        self.carried = 0  # bytes, from the warehouse
+        self._hold_after: int | None = None
+        self._moved = threading.Condition()
         self._host = warehouse.host
         self._ends: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -32,6 +35,7 @@ class ProneLine:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.hold_after(None)
         for listener in self._listeners:
             with contextlib.suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
@@ -39,6 +43,20 @@ class ProneLine:
         self.cut()
         for thread in self._threads:
             thread.join(10)
+
+    def hold_after(self, carried: int | None) -> None:
+        """From so many carried bytes on nothing comes from the warehouse any more; None: all comes."""
+        with self._moved:
+            self._hold_after = carried
+            self._moved.notify_all()
+
+    def wait_until_held(self) -> None:
+        """Waits until the line holds something back."""
+        with self._moved:
+            held = self._moved.wait_for(
+                lambda: self._hold_after is not None and self.carried >= self._hold_after, 60
+            )
+        assert held, f"only {self.carried} bytes were carried"
 
     def cut(self) -> None:
         """Resets every connection, both ways, in the middle of what it carries."""
@@ -59,15 +77,27 @@ class ProneLine:
             far = socket.create_connection((self._host, port), source_address=("127.0.0.1", 0))
             self._ends += [near, far]
             self._start(self._relay, near, far)
-            self._start(self._relay, far, near)
+            self._start(self._relay, far, near, self._count)
 
-    def _relay(self, source: socket.socket, target: socket.socket) -> None:
+    def _count(self, carried: int) -> None:
+        with self._moved:
+            self._moved.wait_for(lambda: self._hold_after is None or self.carried < self._hold_after)
+            self.carried += carried
+            self._moved.notify_all()
+
+    def _relay(
+        self,
+        source: socket.socket,
+        target: socket.socket,
+        count: Callable[[int], None] = lambda _carried: None,
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                count(len(data))
                 target.sendall(data)
             target.shutdown(socket.SHUT_WR)
 
-    def _start(self, work: Callable[..., None], *args: socket.socket) -> None:
+    def _start(self, work: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=work, args=args, daemon=True)
         self._threads.append(thread)
         thread.start()

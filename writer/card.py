@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import mmap
-import os
+import threading
 from collections.abc import Callable, Iterable
-from typing import BinaryIO
 
 from cardshop.contract.errors import CardFailed, CardshopError, ImageDamaged
 from cardshop.image_format import BLOCK_BYTES, Chunk
+from writer.abreast import Abreast
 from writer.capacity import CapacityProof
 from writer.card_io import THROW_AWAY, CardIO
 from writer.guard import OpenCard
+from writer.image_source import ImageSource
 from writer.passport import CardContent
 from writer.speeds import SpeedMeter
 
@@ -35,13 +35,20 @@ class CardImage:
     Args:
         card: open, checked by the guard.
         content: what it is to hold: the image, with this card's passport in its place.
-        image: the image file, open for reading.
+        image: the image's chunks.
+        awaits: called now and then while all waits for a chunk that is still on its way to this host.
 
     Raises:
         ImageDamaged: the image's pieces can't be written in whole blocks.
     """
 
-    def __init__(self, card: OpenCard, content: CardContent, image: BinaryIO) -> None:
+    def __init__(
+        self,
+        card: OpenCard,
+        content: CardContent,
+        image: ImageSource,
+        awaits: Callable[[], None] = lambda: None,
+    ) -> None:
         manifest = content.manifest
         if any(chunk.length % BLOCK_BYTES for chunk in manifest.chunks) or not manifest.chunks:
             raise ImageDamaged(f"The image {manifest.digest} has no whole blocks.")
@@ -51,13 +58,13 @@ class CardImage:
         self._manifest = manifest
         self._content = content
         self._image = image
+        self._awaits = awaits
         self.writing, self.reading = SpeedMeter(), SpeedMeter()
         self._head = [chunk for chunk in manifest.chunks if chunk.offset < HEAD_BYTES]
         self._rest = manifest.chunks[len(self._head) :]
         self._mark_bytes = min(max(HEAD_BYTES, *(chunk.end for chunk in self._head), 0), manifest.bytes)
-        # Direct I/O wants memory at page boundaries, which an anonymous map has.
-        self._memory = mmap.mmap(-1, max(chunk.length for chunk in manifest.chunks))
-        self._buffer = memoryview(self._memory)
+        self._abreast = Abreast(max(chunk.length for chunk in manifest.chunks))
+        self._buffer = self._abreast.memory[0]
 
     @property
     def retried(self) -> int:
@@ -110,48 +117,55 @@ class CardImage:
 
     def _write_chunks(self, chunks: Iterable[Chunk], observe: Observe) -> None:
         total = self._manifest.mapped_bytes - sum(chunk.length for chunk in self._head)
-        done = 0
-        for chunk in chunks:
-            data = self._buffer[: chunk.length]
-            self._load(data, chunk)
-            self._card.check_there()
-            self._card.check_writable()
-            with self.writing.timed(chunk.length):
-                self._io.put(data, chunk.offset)
+        self._with_each(chunks, self._write_chunk, 0, total, observe)
+
+    def _read_chunks(self, chunks: Iterable[Chunk], done: int, observe: Observe) -> int:
+        return self._with_each(chunks, self._read_chunk, done, self._manifest.mapped_bytes, observe)
+
+    def _with_each(
+        self,
+        chunks: Iterable[Chunk],
+        do: Callable[[memoryview, Chunk, threading.Event], None],
+        done: int,
+        total: int,
+        observe: Observe,
+    ) -> int:
+        def count(chunk: Chunk) -> None:
+            nonlocal done
             done += chunk.length
             observe(done, total)
 
-    def _read_chunks(self, chunks: Iterable[Chunk], done: int, observe: Observe) -> int:
-        for chunk in chunks:
-            data = self._buffer[: chunk.length]
-            self._card.check_there()
-            with self.reading.timed(chunk.length):
-                self._io.get(data, chunk.offset)
-            if hashlib.sha256(data).hexdigest() != chunk.sha256:
-                raise CardFailed(
-                    f"The card {self._serial} gives back other bytes than were written, "
-                    f"between byte {chunk.offset} and {chunk.end}.",
-                    hint=THROW_AWAY,
-                )
-            done += chunk.length
-            observe(done, self._manifest.mapped_bytes)
+        def waits(chunk: Chunk) -> None:
+            if self._image.is_awaited(chunk):
+                self._awaits()
+
+        self._abreast.run(chunks, do, count, waits)
         return done
 
-    def _load(self, data: memoryview, chunk: Chunk) -> None:
-        """Reads a chunk of the image file, and checks it: a fault of the disk is not the card's."""
+    def _write_chunk(self, data: memoryview, chunk: Chunk, ending: threading.Event) -> None:
+        self._load(data, chunk, ending)
+        self._card.check_there()
+        self._card.check_writable()
+        with self.writing.timed(chunk.length):
+            self._io.put(data, chunk.offset)
+
+    def _read_chunk(self, data: memoryview, chunk: Chunk, _ending: threading.Event) -> None:
+        self._card.check_there()
+        with self.reading.timed(chunk.length):
+            self._io.get(data, chunk.offset)
+        if hashlib.sha256(data).hexdigest() != chunk.sha256:
+            raise CardFailed(
+                f"The card {self._serial} gives back other bytes than were written, "
+                f"between byte {chunk.offset} and {chunk.end}.",
+                hint=THROW_AWAY,
+            )
+
+    def _load(self, data: memoryview, chunk: Chunk, ending: threading.Event) -> None:
         passport = self._manifest.passport
         if self._content.passport is not None and passport and chunk.offset == passport.offset:
             data[:] = self._content.passport
-            return
-        try:
-            got = os.preadv(self._image.fileno(), [data], chunk.offset)
-        except OSError:
-            got = 0
-        if got != chunk.length or hashlib.sha256(data).hexdigest() != chunk.sha256:
-            raise ImageDamaged(
-                f"The downloaded image {self._manifest.digest} is damaged at byte {chunk.offset}.",
-                hint="Try again: it is downloaded anew.",
-            )
+        else:
+            self._image.load(data, chunk, ending)
 
     def _write_mark(self) -> None:
         # In large pieces: thousands of small requests would take a card seconds.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Callable
 
 from cardshop.contract.errors import CardFailed, CardRefused
@@ -28,13 +29,17 @@ THROW_AWAY = "Throw the card away and put in another."
 
 
 class CardIO:
-    """The bytes of one open card. ``retried`` counts requests that went through only in smaller pieces."""
+    """The bytes of one open card, for several threads; no two of them for the same bytes.
+
+    ``retried`` counts requests that went through only in smaller pieces.
+    """
 
     def __init__(self, card: OpenCard) -> None:
         self._card = card
         self._serial = card.inserted.card.serial
         self._smallest = card.sector_bytes
         self.retried = 0
+        self._counting = threading.Lock()
 
     def put(self, data: memoryview, offset: int) -> None:
         """Writes ``data``. Raises CardRefused, CardFailed."""
@@ -63,7 +68,8 @@ class CardIO:
         except OSError as error:
             self._check_cause(error)
             self._move_in_pieces(data, offset, verb, request, 0)
-            self.retried += 1
+            with self._counting:
+                self.retried += 1
 
     def _move_in_pieces(
         self,

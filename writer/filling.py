@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from cardshop.contract.events import Phase, Speed
 from writer import guard
 from writer.aside import Tell
 from writer.card import CardImage, Observe
+from writer.image_source import ImageSource
 from writer.passport import CardContent
 from writer.slots import Inserted, Slot
 
@@ -34,6 +36,16 @@ class Stopwatch:
             past = self.seconds.get(phase.value, 0.0)
             self.seconds[phase.value] = round(past + self.clock() - begun, 3)
 
+    def move(self, seconds: float, of: Phase, to: Phase) -> None:
+        """Counts seconds of one phase as those of another."""
+        self.seconds[of.value] = round(self.seconds[of.value] - seconds, 3)
+        self.seconds[to.value] = round(self.seconds.get(to.value, 0.0) + seconds, 3)
+
+    def plus(self, others: Mapping[str, float]) -> dict[str, float]:
+        """With the seconds of others."""
+        phases = [*self.seconds, *(phase for phase in others if phase not in self.seconds)]
+        return {phase: round(self.seconds.get(phase, 0.0) + others.get(phase, 0.0), 3) for phase in phases}
+
 
 def look(slot: Slot, image_bytes: int) -> tuple[Inserted | None, str]:
     """The card in the slot, and what speaks against writing to it (empty when nothing does)."""
@@ -49,17 +61,18 @@ def look(slot: Slot, image_bytes: int) -> tuple[Inserted | None, str]:
 class Filled:
     """How a card was written and read back."""
 
-    seconds: dict[str, float]  # by phase
+    seconds: dict[str, float]  # by phase; those that the card waited for the image are of the download
     retries: int
     write_speed: Speed | None  # None: it was read only
     read_speed: Speed | None
 
 
-def fill(tell: Tell, inserted: Inserted, content: CardContent, image: Path, known_good: bool) -> Filled:
+def fill(tell: Tell, inserted: Inserted, content: CardContent, folder: Path, known_good: bool) -> Filled:
     """Writes image and passport to the card and reads it back; one that is known to be good is read only.
 
-    Tells ``("log", line)``, ``("progress", phase, done, total, unit)``, and ``("begun",)`` before the first
-    byte.
+    The image may still be on its way into ``folder``. Tells ``("log", line)``, ``("progress", phase, done,
+    total, unit)``, ``("begun",)`` before the first byte, and ``("awaits",)`` now and then while the card
+    waits for the image.
 
     Raises:
         CardRefused: the card must not be written to, or was taken out or locked in the middle.
@@ -67,11 +80,14 @@ def fill(tell: Tell, inserted: Inserted, content: CardContent, image: Path, know
         ImageDamaged: the image file is not what its manifest says.
     """
     watch = Stopwatch(time.monotonic)
-    with guard.opened(inserted, content.manifest.bytes) as card, image.open("rb", buffering=0) as file:
+    with (
+        guard.opened(inserted, content.manifest.bytes) as card,
+        contextlib.closing(ImageSource(folder, content.manifest)) as image,
+    ):
         tell("log", f"Card {inserted.card.serial} of {inserted.card.size_bytes} bytes.")
         if not card.direct:
             tell("log", "This file system has no direct I/O: what is read back may come from memory.")
-        on_card = CardImage(card, content, file)
+        on_card = CardImage(card, content, image, lambda: tell("awaits"))
         if known_good:
             tell("log", "This card was verified before the report got lost; it is read once more.")
             with watch.timed(Phase.READ_BACK):
@@ -82,6 +98,7 @@ def fill(tell: Tell, inserted: Inserted, content: CardContent, image: Path, know
                 on_card.prove_capacity(_observing(tell, Phase.CHECK, "steps"))
             with watch.timed(Phase.WRITE):
                 on_card.write(_observing(tell, Phase.WRITE))
+            watch.move(min(image.waiting.seconds, watch.seconds[Phase.WRITE]), Phase.WRITE, Phase.DOWNLOAD)
             with watch.timed(Phase.READ_BACK):
                 on_card.read_back(_observing(tell, Phase.READ_BACK))
         if on_card.retried:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import platform
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,11 +18,10 @@ import structlog
 from cardshop.contract.errors import CardFailed, CardRefused, NoSpace
 from cardshop.contract.events import Card, CardWritten, Phase
 from cardshop.contract.tasks import Claim, WriteTask
-from cardshop.image_format import Manifest
 from cardshop.warehouse_client import Warehouse
 from writer.aside import Aside, Silent
 from writer.filling import Filled, Stopwatch, fill, look
-from writer.image_cache import CachedImage, ImageCache
+from writer.image_cache import CachedImage, Fetch, ImageCache
 from writer.ledger import Ledger, Record, Verdict
 from writer.passport import content_of_card
 from writer.slots import LOOK_SECONDS, PATIENCE_SECONDS, Identity, Inserted, Pause, Slot
@@ -72,50 +72,44 @@ def write_card(place: Workplace, task: WriteTask, claim: Claim, teller: Teller) 
     """Writes the task's image to a card in the slot and reads it back.
 
     A card that may not be written to, that fails, hangs or is taken out in the middle does not fail the task:
-    it is told why, the card is marked, and another one is waited for. The verdict on the card is in the
-    ledger before this returns. A card that this very attempt verified before (its report was lost) is read
-    again, and not written.
+    it is told why, the card is marked, and another one is waited for. The image is downloaded meanwhile, if
+    it is not here: each chunk goes onto the card when it has arrived and was checked. The verdict on the card
+    is in the ledger before this returns. A card that this very attempt verified before (its report was lost)
+    is read again, and not written.
 
     Raises:
         ImageDamaged, NotFound, NotAllowed, Unavailable: the image can't be had.
     """
     watch = Stopwatch(place.clock)
-    with _image(place, task, claim, teller, watch) as image:
-        try:
-            return _Unit(place, task, claim, image, teller, watch).written()
-        finally:
-            place.aside.end()
+    with contextlib.ExitStack() as stack:
+        with watch.timed(Phase.DOWNLOAD):
+            image = stack.enter_context(place.cache.image(task.image_digest, _fetch(place, task, claim)))
+        stack.callback(place.aside.end)
+        return _Unit(place, task, claim, image, teller, watch).written()
 
 
-@contextmanager
-def _image(
-    place: Workplace, task: WriteTask, claim: Claim, teller: Teller, watch: Stopwatch
-) -> Iterator[CachedImage]:
+def _fetch(place: Workplace, task: WriteTask, claim: Claim) -> Fetch:
     access = claim.warehouse
 
-    def fetch(folder: Path) -> Manifest:
-        with (
-            watch.timed(Phase.DOWNLOAD),
-            Warehouse(access.host, access.port, place.ca_file, access.token) as warehouse,
-        ):
-            return _downloaded(warehouse, task.image_digest, folder, teller)
+    def fetch(folder: Path, ending: threading.Event) -> None:
+        def pause(seconds: float) -> None:
+            ending.wait(seconds)
 
-    with place.cache.image(task.image_digest, fetch) as image:
-        yield image
+        def observe(_done: int, _total: int) -> None:
+            """The marks beside the image tell it, to all writers of the host."""
 
+        with Warehouse(access.host, access.port, place.ca_file, access.token, sleep=pause) as warehouse:
+            try:
+                warehouse.download(task.image_digest, folder, observe, ending.is_set)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                raise NoSpace(
+                    "The disk of the writer's cache is full.",
+                    hint="Make room, or lower CARDSHOP_CACHE_BYTES.",
+                ) from error
 
-def _downloaded(warehouse: Warehouse, digest: str, folder: Path, teller: Teller) -> Manifest:
-    def observe(done: int, total: int) -> None:
-        teller.progress(Phase.DOWNLOAD, done, total)
-
-    try:
-        return warehouse.download(digest, folder, observe, lambda: teller.cancelled)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise NoSpace(
-            "The disk of the writer's cache is full.", hint="Make room, or lower CARDSHOP_CACHE_BYTES."
-        ) from error
+    return fetch
 
 
 class _Unit:
@@ -153,7 +147,7 @@ class _Unit:
                     self._place.slot.name,
                     inserted.card,
                     self._image.manifest.mapped_bytes,
-                    self._watch.seconds | filled.seconds,
+                    self._watch.plus(filled.seconds),
                     manifest_sha256=self._manifest_sha256,
                     host=platform.node(),
                     retries=filled.retries,
@@ -166,10 +160,10 @@ class _Unit:
         record = self._place.ledger.record_of(inserted.card)
         known = record is not None and record.is_good_for(self._task.task_id, self._task.attempt)
         self._begun = False
-        path = Path(self._image.file.name)
+        image = self._image
         try:
             filled: Filled = self._place.aside.call(
-                fill, inserted, self._content, path, known, heard=self._hear
+                fill, inserted, self._content, image.folder, known, heard=self._hear
             )
             return filled
         except CardFailed as error:
@@ -183,6 +177,10 @@ class _Unit:
     def _hear(self, kind: str, *content: Any) -> None:
         if kind == "begun":
             self._begun = True
+        elif kind == "awaits":
+            image = self._image
+            image.fetching.check()
+            self._teller.progress(Phase.DOWNLOAD, image.arrived_bytes(), image.manifest.mapped_bytes)
         elif kind == "log":
             self._teller.log(*content)
         else:
@@ -206,6 +204,7 @@ class _Unit:
     def _wait_for_card(self) -> Inserted:
         place, told, told_at = self._place, "", 0.0
         while True:
+            self._image.fetching.check()
             inserted, why = self._look()
             if inserted and not why:
                 return inserted

@@ -75,6 +75,17 @@ class Reader:
 
         self.bench.listener.on_progress = progress
 
+    def before_the_image(self, act: Callable[[], object]) -> None:
+        """Does something once, before the image's first byte."""
+        acted: list[Phase] = []
+
+        def progress(now: Phase, done: int, total: int) -> None:
+            if (now, done) == (Phase.CHECK, total) and not acted:
+                acted.append(now)
+                act()
+
+        self.bench.listener.on_progress = progress
+
     def pull_out(self) -> None:
         """As udev and the kernel show it: the link is gone, and nothing of the card can be used any more."""
         self.place.unlink()
@@ -132,7 +143,7 @@ def test_an_error_at_one_place_is_told_with_its_sector(tmp_path: Path, at: int) 
 
 def test_a_passing_error_is_survived(tmp_path: Path) -> None:
     with reader(tmp_path, Fault()) as inside:
-        inside.when(Phase.WRITE, lambda: inside.card.fail(Fault(fails_requests=3)))
+        inside.before_the_image(lambda: inside.card.fail(Fault(fails_requests=3)))
         outcome = inside.outcome()
 
         line = said(inside, "1 request(s)")
@@ -142,11 +153,11 @@ def test_a_passing_error_is_survived(tmp_path: Path) -> None:
 
 
 def test_a_card_that_dies_is_marked(tmp_path: Path) -> None:
-    with reader(tmp_path, Fault(dies_after=6 * MIB)) as inside:
+    with reader(tmp_path, Fault(dies_after=8 * MIB)) as inside:
         outcome = inside.outcome()
 
         line = said(inside, "The card sample does not take")
-        seen("dies after 6 MiB", inside, outcome, line)
+        seen("dies after 8 MiB", inside, outcome, line)
     assert outcome == "waiting-for-card"
 
 
@@ -177,8 +188,9 @@ def test_a_counterfeit_that_begins_again_anywhere_is_found_by_the_read_back(tmp_
     with reader(tmp_path, Fault(holds=23 * MIB + 8192, wraps=True)) as inside:
         outcome = inside.outcome()
 
-        line = said(inside, "The card sample ")
-        seen("begins again elsewhere (counterfeit)", inside, outcome, inside.bench.listener.lines[-2])
+        line = said(inside, "The card sample gives back other bytes than were written")
+        # Which of two places loses depends on which is written first.
+        seen("begins again elsewhere (counterfeit)", inside, outcome, f"{line.partition(', between')[0]}.")
     assert outcome == "waiting-for-card"
     assert line
     assert not looks_bootable(inside.card.memory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 from pathlib import Path
@@ -10,6 +11,7 @@ from cardshop.contract.errors import CardFailed
 from tests.cards import IMAGE_BYTES, insert_card, make_image, wrong_pieces
 from writer import guard
 from writer.card import CardImage
+from writer.image_source import ImageSource
 from writer.passport import CardContent
 from writer.slots import VirtualSlot
 
@@ -27,7 +29,7 @@ def test_500_bits_flipped_on_a_written_card_before_its_read_back_are_all_found(t
 
     with (
         guard.opened(inserted, IMAGE_BYTES) as card,
-        (tmp_path / "image" / f"{manifest.digest}.img").open("rb", buffering=0) as image,
+        contextlib.closing(ImageSource(tmp_path / "image", manifest)) as image,
         path.open("r+b", buffering=0) as behind,
     ):
         on_card = CardImage(card, CardContent(manifest, None), image)

@@ -65,8 +65,9 @@ def test_a_bit_flipped_behind_the_writers_back_is_found(bench: Bench, offset: in
     flipped: list[int] = []
 
     def flip(phase: Phase, done: int, total: int) -> None:
-        # The first piece that is read back is at 4 MiB, the head is written after all others.
-        if phase == Phase.READ_BACK and not flipped and (offset >= MIB or done == total - 4 * MIB):
+        # The head is written after all else was read back; then what is in its place is looked at.
+        after = (Phase.WRITE, total) if offset >= MIB else (Phase.READ_BACK, total - 4 * MIB)
+        if (phase, done) == after and not flipped:
             flipped.append(offset)
             _flip_bit(card, offset)
 
@@ -80,7 +81,7 @@ def test_a_bit_flipped_behind_the_writers_back_is_found(bench: Bench, offset: in
 
 def test_a_failed_card_is_marked_and_the_task_goes_on_with_another(bench: Bench) -> None:
     bad = insert_card(bench.slot)
-    bench.listener.on_progress = _once(Phase.READ_BACK, lambda: _flip_bit(bad, 9 * MIB))
+    bench.listener.on_progress = _when_written(lambda: _flip_bit(bad, 9 * MIB))
 
     def exchange() -> None:
         bad.unlink()
@@ -247,6 +248,17 @@ def _flip_bit(path: Path, offset: int) -> None:
 
 def _stop() -> None:
     raise Waited
+
+
+def _when_written(act: Callable[[], object]) -> Callable[[Phase, int, int], None]:
+    acted: list[Phase] = []
+
+    def progress(now: Phase, done: int, total: int) -> None:
+        if (now, done) == (Phase.WRITE, total) and not acted:
+            acted.append(now)
+            act()
+
+    return progress
 
 
 def _once(phase: Phase, act: Callable[[], object]) -> Callable[[Phase, int, int], None]:
