@@ -84,13 +84,19 @@ def layout(image_bytes: int, root_bytes: int) -> Layout:
     return Layout(root_offset, root_bytes, data_offset, max(image_bytes - data_offset, 0))
 
 
-def forecast(image_bytes: int, root_bytes: int, content_bytes: Sequence[int]) -> Fit:
-    """Says whether files of ``content_bytes`` each fit beside the base in an image of ``image_bytes``."""
+def forecast(
+    image_bytes: int, root_bytes: int, content_bytes: Sequence[int], *, has_shelf: bool = True
+) -> Fit:
+    """Says whether files of ``content_bytes`` each fit beside the base in an image of ``image_bytes``.
+
+    ``has_shelf`` says that library and portal lie beside them, as on every card but an Offspot recipe's.
+    """
     parts = layout(image_bytes, root_bytes)
     contents = sum(_file_bytes(size) for size in content_bytes)
     folder = len(content_bytes) * _ENTRY_BYTES // BLOCK_BYTES * BLOCK_BYTES
     free_when_made = data_free_bytes(parts.data_bytes)
-    overhead = parts.data_bytes - free_when_made + shelf_bytes(len(content_bytes)) + folder
+    shelf = shelf_bytes(len(content_bytes)) if has_shelf else 0
+    overhead = parts.data_bytes - free_when_made + shelf + folder
     return Fit(
         rows=(
             Row("boot", BOOT_OFFSET + BOOT_BYTES),

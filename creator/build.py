@@ -18,17 +18,17 @@ import structlog
 
 from cardshop.contract.errors import ContentDamaged, DoesNotFit, InvalidInput
 from cardshop.contract.events import Phase
-from cardshop.contract.tasks import Content
+from cardshop.contract.tasks import DIRECT, Content
 from cardshop.fit import MIB, Layout, forecast, layout
 from cardshop.image_format import BlockMap, Manifest
 from creator.books import check_zim
 from creator.cache import SECTOR_BYTES, Cache
+from creator.card import card_of, check_plan, is_offspot
 from creator.fetch import fetch
-from creator.image.assemble import assemble
+from creator.image.assemble import Card, assemble
 from creator.image.base_image import BaseImage, check_base, open_base
 from creator.image.bill import image_bill
 from creator.image.card_documents import reserve
-from creator.image.data_partition import LIBRARY
 from creator.image.file_map import system_parts
 from creator.meter import Meter
 from creator.mirrors import Web
@@ -37,8 +37,7 @@ from creator.prove import draft, prove
 from creator.space import full_disk_told, space_for
 from creator.work_folder import WorkFolder, part, sweep, work_folder
 
-LONGEST_NAME_BYTES = 255
-"""Of a file name in ext4, encoded as UTF-8."""
+ZIM_SUFFIX = ".zim"
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +53,6 @@ def build(plan: ImagePlan, places: Places, observe: Observe) -> BuiltImage:
         NotFound: this creator has no such base image.
         ImageDamaged: the base is not sound, or the image failed its proof; nothing is left of it.
     """
-    _check_names(plan.contents)
     with (
         full_disk_told(places.work, places.cache),
         work_folder(places.work, plan.digest) as folder,
@@ -84,6 +82,7 @@ def _build_anew(
 ) -> Manifest:
     cache = Cache(places.cache, places.cache_limit)
     base = open_base(places.bases, plan.base)
+    check_plan(plan, base)
     parts = _layout(plan, base)
     sbom = image_bill(plan.digest, base, plan.contents)
     drafted = draft(plan, hashlib.sha256(sbom).hexdigest())
@@ -100,12 +99,12 @@ def _build_anew(
             files = _fetch_all(plan.contents, cache, places.web, observe)
         with _not_believed_when_damaged(plan.contents, cache):
             with _timed(Phase.BUILD, plan, seconds):
-                _assemble(plan, base, parts, folder.image_part, files, observe)
+                card = card_of(plan, base, files, folder.scratch)
+                _assemble(plan, base, parts, folder.image_part, card, observe)
                 base_checked.result()
                 reserve(folder.image_part, parts, drafted, system.result(), base.built_at)
             with _timed(Phase.CHECK, plan, seconds):
-                sources = {item.sha256: file for item, file in zip(plan.contents, files, strict=True)}
-                manifest = prove(plan, drafted, parts, folder.image_part, sources, observe)
+                manifest = prove(drafted, parts, folder.image_part, card, observe)
     BlockMap(manifest.bytes, manifest.chunks).to_file(part(folder.block_map))
     part(folder.sbom).write_bytes(sbom)
     manifest.to_file(part(folder.manifest))
@@ -113,21 +112,10 @@ def _build_anew(
     return manifest
 
 
-def _check_names(contents: Sequence[Content]) -> None:
-    taken = {LIBRARY}
-    for content in contents:
-        name = content.file
-        if name in taken or name in ("", ".", "..") or "/" in name or not name.isprintable():
-            raise InvalidInput(f"{name!r} can't be a file's name on the card.", field=content.ident)
-        if len(name.encode()) > LONGEST_NAME_BYTES:
-            raise InvalidInput(f"The file name {name} is too long for the card.", field=content.ident)
-        taken.add(name)
-
-
 def _layout(plan: ImagePlan, base: BaseImage) -> Layout:
-    sizes = [content.size_bytes for content in plan.contents]
+    sizes = [content.card_bytes for content in plan.contents]
     try:
-        fit = forecast(plan.size_bytes, base.manifest.root_bytes, sizes)
+        fit = forecast(plan.size_bytes, base.manifest.root_bytes, sizes, has_shelf=not is_offspot(plan))
     except ValueError as error:
         raise InvalidInput(f"An image can't have {plan.size_bytes} bytes.", field="size_bytes") from error
     if not fit.fits:
@@ -147,23 +135,22 @@ def _fetch_all(contents: Sequence[Content], cache: Cache, web: Web, observe: Obs
         def tell(done: int, _total: int, start: int = before) -> None:
             meter.at(start + done)
 
-        files.append(fetch(content, cache, web, tell, partial(check_zim, content)))
+        files.append(fetch(content, cache, web, tell, partial(_check_fetched, content)))
         before += content.size_bytes
     return files
 
 
+def _check_fetched(content: Content, path: Path) -> None:
+    if content.via == DIRECT and content.file.endswith(ZIM_SUFFIX):
+        check_zim(content, path)
+
+
 def _assemble(
-    plan: ImagePlan,
-    base: BaseImage,
-    parts: Layout,
-    image: Path,
-    files: Sequence[Path],
-    observe: Observe,
+    plan: ImagePlan, base: BaseImage, parts: Layout, image: Path, card: Card, observe: Observe
 ) -> None:
-    total = base.image.stat().st_blocks * SECTOR_BYTES + sum(content.size_bytes for content in plan.contents)
-    meter = Meter(Phase.BUILD, total, observe)
-    contents = zip(plan.contents, files, strict=True)
-    assemble(image, parts, plan.digest, base, plan.card_configuration, contents, meter.add)
+    files = sum(file.size_bytes for file in card.tree.files)
+    meter = Meter(Phase.BUILD, base.image.stat().st_blocks * SECTOR_BYTES + files, observe)
+    assemble(image, parts, plan.digest, base, card, meter.add)
     meter.finish()
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cardshop.contract.errors import ImageDamaged, LimitReached, NoSpace, ProgramFailed
+from cardshop.contract.tasks import DIRECT
 from cardshop.fit import MIB, data_free_bytes
 from creator.cache import SECTOR_BYTES, Cache
 from creator.image.base_image import BaseImage
@@ -39,7 +40,9 @@ def space_for(
         NoSpace: says how much is needed and how much is free.
     """
     metadata = data_bytes - data_free_bytes(data_bytes)
-    contents = sum(content.size_bytes for content in plan.contents)
+    contents = sum(content.card_bytes for content in plan.contents)
+    # What comes in archives is unpacked beside the image first.
+    contents += sum(content.card_bytes for content in plan.contents if content.via != DIRECT)
     image = base.image.stat().st_blocks * SECTOR_BYTES + metadata + contents
     missing = sum(cache.missing_bytes(content.sha256, content.size_bytes) for content in plan.contents)
     if 0 < limit < image + missing:

@@ -31,6 +31,11 @@ class WorkFolder:
         return part(self.image)
 
     @property
+    def scratch(self) -> Path:
+        """The folder of what is unpacked on the way."""
+        return part(self.path / "scratch")
+
+    @property
     def room(self) -> Path:
         """Takes the image's room until the image does."""
         return part(self.path / "room")
@@ -48,11 +53,12 @@ class WorkFolder:
 
     def clear(self) -> None:
         """Removes whatever is here."""
-        for file in self.path.iterdir():
-            file.unlink()
+        for item in self.path.iterdir():
+            _remove(item)
 
     def finish(self) -> None:
         """The parts get their final names, durably; the manifest last, for it says that all is there."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
         for final in self._finals():
             with part(final).open("rb") as stream:
                 os.fsync(stream.fileno())
@@ -101,6 +107,13 @@ def sweep(work: Path) -> None:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            leftover.unlink(missing_ok=True)
+            _remove(leftover)
             with suppress(OSError):  # a finished image's files stay
                 leftover.parent.rmdir()
+
+
+def _remove(item: Path) -> None:
+    if item.is_dir() and not item.is_symlink():
+        shutil.rmtree(item)
+    else:
+        item.unlink(missing_ok=True)

@@ -16,22 +16,33 @@ from cardshop.contract.passports import Signed
 
 TASK_VERSION = 1
 
+DIRECT = "direct"
+ARCHIVES = ("tar", "gztar", "bztar", "xztar", "zip")
+"""How a content comes (the words of Offspot's ``via``)."""
+
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Content:
-    """One ZIM file of a resolved recipe: its version is pinned by size and checksum."""
+    """One ZIM file of a resolved recipe, or one of an Offspot recipe's files: pinned by size and checksum."""
 
-    ident: str  # "publisher:name:flavour" in the catalogue
+    ident: str  # "publisher:name:flavour" in the catalogue; of an Offspot recipe's file "files[3]"
     title: str
     language: str  # ISO 639-3, several joined by commas
-    file: str  # name on the card, ends in .zim
+    file: str  # name on the card, ends in .zim; of an Offspot recipe's file its path, begins with /data/
     url: str  # http(s) address of the file itself
     mirrors: tuple[str, ...]  # other addresses of the same bytes, best first
     size_bytes: int
     sha256: str
     metalink: str | None = None  # address of the file's metalink, which may tell the checksums of its pieces
+    via: str = DIRECT  # as it is, or a kind of archive (tar, gztar, bztar, xztar, zip) that is unpacked
+    unpacked_bytes: int | None = None  # of an archive: what is in it, at most
+
+    @property
+    def card_bytes(self) -> int:
+        """What it has on the card, at most."""
+        return self.size_bytes if self.unpacked_bytes is None else self.unpacked_bytes
 
 
 @dataclass(frozen=True)

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from cardshop.contract.errors import ImageDamaged
 from cardshop.fit import BOOT_OFFSET
 from cardshop.programs import run
 
 FOLDER = "cardshop"
-CONFIGURATION = f"{FOLDER}/recipe.json"
-"""What the card's first boot reads."""
+"""What is ours lies there."""
 
 _SECONDS = 60.0
 
 
-def write_configuration(image: Path, configuration: Mapping[str, Any], now: int) -> None:
-    """Puts ``configuration`` on the boot partition; ``now`` (seconds since 1970) is its date.
+def write_configuration(image: Path, path: str, content: bytes, now: int) -> None:
+    """Puts what the first boot reads on the boot partition; ``now`` (seconds since 1970) is its date.
 
     It may hold secrets: it reaches mtools by a pipe, never as an argument or in a file of its own.
 
@@ -28,14 +24,17 @@ def write_configuration(image: Path, configuration: Mapping[str, Any], now: int)
         ImageDamaged: it can't be read back as it was written.
         ProgramFailed: the partition is full or no FAT file system.
     """
-    content = (json.dumps(configuration, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
-    write_file(image, CONFIGURATION, content, now)
-    if read_file(image, CONFIGURATION) != content:
+    write_file(image, path, content, now)
+    if read_file(image, path) != content:
         raise ImageDamaged("The boot partition doesn't give back the card configuration.")
 
 
 def write_file(image: Path, path: str, content: bytes, now: int) -> None:
-    """Puts a file into :data:`FOLDER` of the boot partition. Raises ProgramFailed when it is full."""
+    """Puts a file on the boot partition, at its root or in :data:`FOLDER`.
+
+    Raises:
+        ProgramFailed: the partition is full.
+    """
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(now), "TZ": "UTC", "MTOOLSRC": os.devnull}
     is_there = 1
     run(

@@ -1,10 +1,11 @@
-"""The data partition: an ext4 file system made anew, each ZIM written straight to where its blocks are."""
+"""The data partition: an ext4 file system made anew, each file written straight to where its blocks are."""
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Mapping
+import posixpath
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
@@ -13,11 +14,9 @@ from cardshop.fit import BLOCK_BYTES, BYTES_PER_INODE, INODE_BYTES, JOURNAL_BYTE
 from cardshop.image_format import Range
 from cardshop.programs import run
 from creator.image.ext4 import ROOT_INODE, Ext4
+from creator.image.tree import Tree
 
 LABEL = "data"
-FOLDER = "contents"
-LIBRARY = "library.xml"
-PORTAL = "portal"
 
 FEATURES = (
     "none,has_journal,ext_attr,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file,"
@@ -48,45 +47,45 @@ def make_file_system(image: Path, layout: Layout, digest: str, now: int) -> None
     )
 
 
-def add_contents(
-    image: Path,
-    offset: int,
-    library: bytes,
-    portal: Mapping[str, bytes],
-    files: Iterable[tuple[str, Path]],
-    now: int,
-    observe: Callable[[int], None],
-) -> None:
-    """Fills ``/contents`` and ``/portal`` of the file system at ``offset``.
+def fill(image: Path, offset: int, tree: Tree, now: int, observe: Callable[[int], None]) -> None:
+    """Puts ``tree`` into the file system at ``offset``.
 
     Args:
         image: the image file.
         offset: where the data partition starts, bytes.
-        library: the bytes of ``library.xml``.
-        portal: the portal's files, by name.
-        files: name on the card, and the file; whether its bytes are right, the proof finds.
-        now: date of the files, seconds since 1970.
+        tree: what goes there; whether the files' bytes are right, the proof finds.
+        now: date of all of it, seconds since 1970.
         observe: called with the bytes of each piece written.
 
     Raises:
-        ContentDamaged: a file became shorter; ``field`` is its name.
+        ContentDamaged: a file became shorter; ``field`` is its content's.
         DoesNotFit: the partition is full.
         OSError: the disk is (ENOSPC); the room for all files is taken before the first is written.
     """
     target = os.open(image, os.O_RDWR | os.O_CLOEXEC)
     try:
         with Ext4(image, offset, now=now) as system:
-            folder = system.make_folder(ROOT_INODE, FOLDER)
-            _write_bytes(target, library, system.allocate(folder, LIBRARY, len(library)))
-            shown = system.make_folder(ROOT_INODE, PORTAL)
-            for name, content in sorted(portal.items()):
-                _write_bytes(target, content, system.allocate(shown, name, len(content)))
-            placed = [(file, system.allocate(folder, file[0], file[1].stat().st_size)) for file in files]
+            folders = {"/": ROOT_INODE}
+
+            def place(path: str) -> tuple[int, str]:
+                parent, name = posixpath.split(path)
+                return folders[parent], name
+
+            for folder in tree.folders:
+                folders[folder.path] = system.make_folder(*place(folder.path), folder.mode, folder.owner)
+            placed = [
+                (file, system.allocate(*place(file.path), file.size_bytes, file.mode, file.owner))
+                for file in tree.files
+            ]
+            for link in tree.links:
+                system.make_link(*place(link.path), link.target)
             for piece in (piece for _, ranges in placed for piece in ranges):
                 os.posix_fallocate(target, piece.offset, piece.length)
-            for (name, path), ranges in placed:
-                if not _copy_file(target, path, ranges, observe):
-                    raise ContentDamaged(f"The file of {name} became shorter.", field=name)
+            for file, ranges in placed:
+                if isinstance(file.source, bytes):
+                    _write_bytes(target, file.source, ranges)
+                elif not _copy_file(target, file.source, ranges, observe):
+                    raise ContentDamaged(f"The file of {file.path} became shorter.", field=file.ident)
     finally:
         os.close(target)
 

@@ -17,12 +17,15 @@ from typing import Any, Self
 
 from cardshop.contract.errors import DoesNotFit, ImageDamaged, ProgramFailed
 from cardshop.image_format import Range
+from creator.image.tree import FILE_MODE, FOLDER_MODE, ROOT, Owner
 
 ROOT_INODE = 2
 
 _FLAG_READ_WRITE = 0x01
 _FLAG_64_BITS = 0x20000
-_FILE_MODE = 0o100644
+_REGULAR = 0o100000
+_PERMISSIONS = 0o7777
+_USER_HIGH, _GROUP_HIGH = 2, 3  # places of the upper halves in osd2
 _EXTENTS = 0x80000  # inode flag: its blocks are an extent tree
 _EMPTY_TREE = (0xF30A, 4)  # a tree's head: magic number and no entries; room for four, depth 0
 _REGULAR_FILE = 1  # type in a folder's entry
@@ -33,6 +36,7 @@ _EXTENT_LEAF, _EXTENT_SECOND_VISIT = 0x1, 0x4
 
 _DIR_NO_SPACE = 2133571366
 _BLOCK_ALLOC_FAIL = 2133571400
+_INODE_ALLOC_FAIL = 2133571401
 _EXTENT_NO_NEXT = 2133571452
 
 _LIBRARY_HINT = "Install the package e2fsprogs with its library libext2fs2."
@@ -152,15 +156,27 @@ class Ext4:
             int(_library().ext2fs_free_blocks_count(ctypes.c_void_p(self._system.super))) * self._block_bytes
         )
 
-    def make_folder(self, parent: int, name: str) -> int:
-        """Makes a folder (mode 755, root's) and returns its inode number."""
-        _call("ext2fs_mkdir", self._handle, parent, 0, name.encode())
-        inode = ctypes.c_uint32()
-        _call("ext2fs_namei", self._handle, ROOT_INODE, parent, name.encode(), ctypes.byref(inode))
-        return inode.value
+    def make_folder(self, parent: int, name: str, mode: int = FOLDER_MODE, owner: Owner = ROOT) -> int:
+        """Makes a folder and returns its inode number."""
+        self._add("ext2fs_mkdir", parent, 0, name.encode())
+        number = ctypes.c_uint32()
+        _call("ext2fs_namei", self._handle, ROOT_INODE, parent, name.encode(), ctypes.byref(number))
+        if (mode, owner) != (FOLDER_MODE, ROOT):
+            inode = _Inode()
+            _call("ext2fs_read_inode", self._handle, number, ctypes.byref(inode))
+            inode.mode = inode.mode & ~_PERMISSIONS | mode
+            _give(inode, owner)
+            _call("ext2fs_write_inode", self._handle, number, ctypes.byref(inode))
+        return number.value
 
-    def allocate(self, folder: int, name: str, size: int) -> tuple[Range, ...]:
-        """Makes a file (mode 644, root's) of ``size`` bytes and says where in the image its bytes belong.
+    def make_link(self, folder: int, name: str, target: str) -> None:
+        """Makes a symbolic link, root's."""
+        self._add("ext2fs_symlink", folder, 0, name.encode(), target.encode())
+
+    def allocate(
+        self, folder: int, name: str, size: int, mode: int = FILE_MODE, owner: Owner = ROOT
+    ) -> tuple[Range, ...]:
+        """Makes a file of ``size`` bytes and says where in the image its bytes belong.
 
         The ranges are in the file's order; the last ends where the file does, not where its block does.
 
@@ -168,9 +184,9 @@ class Ext4:
             DoesNotFit: the file system has no room for it.
         """
         number = ctypes.c_uint32()
-        _call("ext2fs_new_inode", self._handle, folder, _FILE_MODE, None, ctypes.byref(number))
+        _call("ext2fs_new_inode", self._handle, folder, _REGULAR | mode, None, ctypes.byref(number))
         inode = _Inode(
-            mode=_FILE_MODE,
+            mode=_REGULAR | mode,
             size=size & 0xFFFFFFFF,
             size_high=size >> 32,
             atime=self._now,
@@ -180,6 +196,7 @@ class Ext4:
             flags=_EXTENTS,
             block=_EMPTY_TREE,
         )
+        _give(inode, owner)
         _library().ext2fs_inode_alloc_stats2(self._handle, number, 1, 0)
         _call("ext2fs_write_new_inode", self._handle, number, ctypes.byref(inode))
         blocks = -(-size // self._block_bytes)
@@ -239,12 +256,17 @@ class Ext4:
         return found.value
 
     def _link(self, folder: int, name: str, number: int) -> None:
-        arguments = (self._handle, folder, name.encode(), number, _REGULAR_FILE)
-        code = _library().ext2fs_link(*arguments)
+        self._add("ext2fs_link", folder, name.encode(), number, _REGULAR_FILE)
+
+    def _add(self, function: str, folder: int, *arguments: Any) -> None:
+        """Adds an entry to a folder, which grows when it is full."""
+        add = getattr(_library(), function)
+        add.restype = ctypes.c_long
+        code = add(self._handle, folder, *arguments)
         if code == _DIR_NO_SPACE:
             _call("ext2fs_expand_dir", self._handle, folder)
-            code = _library().ext2fs_link(*arguments)
-        _check("ext2fs_link", code)
+            code = add(self._handle, folder, *arguments)
+        _check(function, code)
 
     def _trimmed(self, number: int, size: int) -> Iterator[Range]:
         left = size
@@ -285,10 +307,14 @@ def _library() -> ctypes.CDLL:
     for name in ("ext2fs_blocks_count", "ext2fs_free_blocks_count"):
         getattr(library, name).restype = ctypes.c_uint64
     library.ext2fs_extent_get.restype = ctypes.c_long
-    library.ext2fs_link.restype = ctypes.c_long
     library.ext2fs_inode_alloc_stats2.restype = None
     library.ext2fs_extent_free.restype = None
     return library
+
+
+def _give(inode: _Inode, owner: Owner) -> None:
+    inode.uid, inode.osd2[_USER_HIGH] = owner.user & 0xFFFF, owner.user >> 16
+    inode.gid, inode.osd2[_GROUP_HIGH] = owner.group & 0xFFFF, owner.group >> 16
 
 
 def _call(function: str, *arguments: Any) -> None:
@@ -300,7 +326,7 @@ def _call(function: str, *arguments: Any) -> None:
 def _check(function: str, code: int) -> None:
     if code == 0:
         return
-    if code == _BLOCK_ALLOC_FAIL:
+    if code in (_BLOCK_ALLOC_FAIL, _INODE_ALLOC_FAIL):
         raise DoesNotFit("The data partition is full.", hint="Choose a larger medium or fewer contents.")
     message = ctypes.CDLL("libcom_err.so.2").error_message
     message.restype = ctypes.c_char_p

@@ -17,7 +17,7 @@ from cardshop.fit import (
     layout,
     shelf_bytes,
 )
-from creator.image.data_partition import FOLDER, LIBRARY, PORTAL, make_file_system
+from creator.image.data_partition import make_file_system
 from creator.image.ext4 import ROOT_INODE, Ext4
 from scheduler.domain.media import size_of
 
@@ -56,8 +56,8 @@ def test_the_forecast_is_what_mke2fs_leaves_free(tmp_path: Path, image_bytes: in
     image, offset = make_image(tmp_path, image_bytes)
 
     with Ext4(image, offset, now=1) as system:
-        system.make_folder(ROOT_INODE, FOLDER)
-        system.make_folder(ROOT_INODE, PORTAL)
+        system.make_folder(ROOT_INODE, "contents")
+        system.make_folder(ROOT_INODE, "portal")
         free = system.free_bytes
 
     assert free == data_free_bytes(image_bytes - offset)
@@ -73,9 +73,9 @@ def test_what_is_said_to_fit_does_fit_and_little_is_left(tmp_path: Path, seed: i
     assert forecast(image_bytes, ROOT_BYTES, sizes).fits
 
     with Ext4(image, offset, now=1) as system:
-        folder = system.make_folder(ROOT_INODE, FOLDER)
-        system.make_folder(ROOT_INODE, PORTAL)
-        system.allocate(folder, LIBRARY, shelf_bytes(len(sizes)))
+        folder = system.make_folder(ROOT_INODE, "contents")
+        system.make_folder(ROOT_INODE, "portal")
+        system.allocate(folder, "library.xml", shelf_bytes(len(sizes)))
         for number, size in enumerate(sizes):
             system.allocate(folder, f"{number}.zim", size)
         left = system.free_bytes
@@ -98,9 +98,9 @@ def test_the_forecast_of_a_filled_card_is_right_to_a_mebibyte(
     assert told.fits
 
     with Ext4(image, offset, now=1) as system:
-        folder = system.make_folder(ROOT_INODE, FOLDER)
-        system.make_folder(ROOT_INODE, PORTAL)
-        system.allocate(folder, LIBRARY, shelf_bytes(files))
+        folder = system.make_folder(ROOT_INODE, "contents")
+        system.make_folder(ROOT_INODE, "portal")
+        system.allocate(folder, "library.xml", shelf_bytes(files))
         for number, size in enumerate(sizes):  # blocks without bytes: the image stays sparse
             system.allocate(folder, f"a content's name, {number}.zim", size)
         left = system.free_bytes

@@ -10,9 +10,10 @@ from cardshop.contract.errors import ImageDamaged
 from cardshop.fit import ALIGNMENT, MIB, layout
 from cardshop.image_format import merge
 from cardshop.programs import run
-from creator.image.data_partition import add_contents, make_file_system
+from creator.image.data_partition import fill, make_file_system
 from creator.image.ext4 import ROOT_INODE, Ext4
-from creator.image.proof import check_file_systems, read_content
+from creator.image.proof import check_file_systems, read_files
+from creator.image.tree import File, Tree
 
 GIB = 1024 * MIB
 EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -24,6 +25,17 @@ def make_data_image(folder: Path, image_bytes: int) -> tuple[Path, int]:
         file.truncate(image_bytes)
     make_file_system(image, parts, "5a" * 32, 1_700_000_000)
     return image, parts.data_offset
+
+
+def tree_of(path: str, source: Path) -> Tree:
+    tree = Tree()
+    tree.add(File(path, source, "", "a content"), "a content")
+    return tree
+
+
+def read_back(image: Path, offset: int, path: str) -> str:
+    [(_, sha256)] = read_files(image, offset, [path], lambda _count: None)
+    return sha256
 
 
 def fsck(image: Path, offset: int) -> None:
@@ -41,10 +53,10 @@ def test_a_file_over_two_gib_is_read_back_whole(tmp_path: Path) -> None:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     image, offset = make_data_image(tmp_path, 4 * GIB)
 
-    add_contents(image, offset, b"<library/>", {}, [("large.zim", source)], 1, lambda _count: None)
+    fill(image, offset, tree_of("/contents/large.zim", source), 1, lambda _count: None)
 
     fsck(image, offset)
-    assert read_content(image, offset, "large.zim", lambda _count: None) == sha256
+    assert read_back(image, offset, "/contents/large.zim") == sha256
 
 
 @pytest.mark.parametrize(
@@ -64,10 +76,10 @@ def test_any_file_name_is_kept_and_read_back(tmp_path: Path, name: str) -> None:
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
     image, offset = make_data_image(tmp_path, 640 * MIB)
 
-    add_contents(image, offset, b"<library/>", {}, [(name, source)], 1, lambda _count: None)
+    fill(image, offset, tree_of(f"/contents/{name}", source), 1, lambda _count: None)
 
     fsck(image, offset)
-    assert read_content(image, offset, name, lambda _count: None) == digest
+    assert read_back(image, offset, f"/contents/{name}") == digest
 
 
 def test_a_folder_grows_for_many_long_names(tmp_path: Path) -> None:
@@ -92,7 +104,7 @@ def test_an_empty_file_needs_no_blocks(tmp_path: Path) -> None:
         assert system.allocate(folder, "empty", 0) == ()
 
     fsck(image, offset)
-    assert read_content(image, offset, "empty", lambda _count: None) == EMPTY_SHA256
+    assert read_back(image, offset, "/contents/empty") == EMPTY_SHA256
 
 
 def test_what_is_in_use_and_what_is_free_are_the_whole_partition(tmp_path: Path) -> None:
@@ -112,7 +124,7 @@ def test_a_missing_content_is_told(tmp_path: Path) -> None:
     image, offset = make_data_image(tmp_path, 640 * MIB)
 
     with pytest.raises(ImageDamaged, match=r"gone\.zim can't be read"):
-        read_content(image, offset, "gone.zim", lambda _count: None)
+        read_back(image, offset, "/contents/gone.zim")
 
 
 def test_a_file_system_that_is_none_is_told(tmp_path: Path) -> None:
@@ -130,4 +142,4 @@ def test_a_damaged_file_system_fails_the_check(tmp_path: Path) -> None:
         file.write(b"\xff" * 4096)  # group descriptors
 
     with pytest.raises(ImageDamaged, match="not clean"):
-        check_file_systems(image, layout(640 * MIB, ALIGNMENT))
+        check_file_systems(image, layout(640 * MIB, ALIGNMENT), None)
