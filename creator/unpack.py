@@ -29,7 +29,15 @@ _LARGEST_HEADER_BYTES = 1024 * 1024
 _ENTRY_OVERHEAD_BYTES = 4096
 _BUFFER_BYTES = 1024 * 1024
 
-_BROKEN = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, ValueError)
+_BROKEN = (
+    gzip.BadGzipFile,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    lzma.LZMAError,
+    zlib.error,
+    EOFError,
+    ValueError,
+)
 
 
 def unpack(
@@ -63,8 +71,12 @@ def unpack(
         raise _damaged(path, f"it leads out of its folder ({error})", ident) from error
     except _BROKEN as error:
         raise _damaged(path, f"it is no {via} archive ({error})", ident) from error
-    except (UnicodeError, FileExistsError, NotADirectoryError, IsADirectoryError, RuntimeError) as error:
+    except (UnicodeError, RuntimeError) as error:
         raise _damaged(path, f"it can't be unpacked ({error})", ident) from error
+    except OSError as error:
+        if error.errno not in _NAMES:
+            raise
+        raise _damaged(path, f"its names can't be on a card ({error.strerror})", ident) from error
     return list(_listed(into, path, ident))
 
 
