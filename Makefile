@@ -105,7 +105,7 @@ bench-monitor: $(STAMP) ## Measure how fast events are folded, beside Flower (so
 bench-writer: $(STAMP) ## Measure how long a verified card takes, beside dd + cmp and bmaptool (some minutes; root)
 	@$(PYTHON) -m bench.writer
 
-bench-creator: base-amd64 ## Measure how long an image takes, beside cp, a loop mount and mke2fs (some minutes, 15 GB)
+bench-creator: base-amd64 ## Measure how long an image takes, beside cp, a loop mount, mke2fs and Offspot's image-creator (50 GB)
 	@$(PYTHON) -m bench.creator
 
 base-amd64: $(STAMP) ## Build the base image for a virtual machine (a minute or two)

@@ -1,10 +1,13 @@
 """How long an image takes from contents in the cache to checked, beside ways to copy: ``make bench-creator``.
 
 The same contents (ZIM files of some GiB) become a checked image of ours, SHA-256 of every content and of the
-whole block map included, on the real amd64 base; and are copied by ``cp`` and synced, copied into a
-loop-mounted ext4, and put into an ext4 by ``mke2fs -d``. Each is done with the contents in the page cache
-(warm) and without (cold). Ours runs in a process of its own, whose peak memory is told. The loop mount needs
-root.
+whole block map included; and are copied by ``cp`` and synced (alone, and with the base: the bytes of the
+image), copied into a loop-mounted ext4, put into an ext4 by ``mke2fs -d``, and made an image by Offspot's own
+``image-creator`` (where ``--image-creator`` says where it is: see ``bench/image_creator.py``). Ours builds
+the same Offspot YAML on the same base as that does. Each is done with the contents in the page cache (warm)
+and without (cold). Ours runs in a process of its own, whose peak memory is told. Where the kernel has XFS or
+btrfs, ours runs once on a file system with reflinks: what the building takes there, without the checking, is
+told beside the goal of a second. The mounts need root.
 
 Prints a table and writes ``var/bench/creator.json``; ratio is ours / theirs, lower is better.
 """
@@ -12,7 +15,6 @@ Prints a table and writes ``var/bench/creator.json``; ratio is ours / theirs, lo
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import resource
@@ -22,15 +24,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from bench import image_creator
 from cardshop.contract.events import Phase
 from cardshop.contract.tasks import BaseReference, Content
-from cardshop.fit import ALIGNMENT, forecast
+from cardshop.fit import ALIGNMENT, BOOT_BYTES, BOOT_OFFSET, forecast
 from cardshop.programs import find
 from creator.build import build
 from creator.mirrors import Web
@@ -40,6 +44,11 @@ from tests.zims import make_zim
 RESULTS = Path("var/bench/creator.json").absolute()
 BASES = Path("var/bases").absolute()
 BASE = "cardshop-amd64"
+STAND_IN = "offspot-stand-in"
+"""The base that ours and image-creator build on."""
+
+TARGET = "/data/contents/zims/a.zim"
+RUNTIME = "hostname: kiwix\n"
 GIB = 1024**3
 STUFFING_BYTES = 256 * 1024 * 1024
 MEMORY_LIMIT_MB = 200
@@ -49,9 +58,10 @@ say = Console(stderr=True).print
 
 @dataclass(frozen=True)
 class Bench:
-    """Where the work is done and with which content."""
+    """Where the work is done, on which base and with which content."""
 
     folder: Path
+    base: Path
     content: Content
 
     @property
@@ -85,56 +95,75 @@ def main() -> int:
         "--gib",
         type=int,
         nargs="+",
-        default=[1, 5],
-        help="sizes of the contents; about 3 times of it is used",
+        default=[1, 5, 20],
+        help="sizes of the contents; about 2.3 times of it is used (default: 1 5 20, as the disk allows)",
     )
     parser.add_argument(
         "--folder", type=Path, default=Path("var/bench/creator"), help="where the work is done"
+    )
+    parser.add_argument(
+        "--image-creator",
+        type=Path,
+        default=os.environ.get(image_creator.VARIABLE),
+        metavar="PROGRAM",
+        help=f"Offspot's image-creator, to compare with (default: what {image_creator.VARIABLE} says)",
     )
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
         return build_and_tell(arguments.child)
-    rows = []
-    for gib in arguments.gib:
-        folder = arguments.folder.absolute() / f"{gib}-gib"
+    folder = arguments.folder.absolute()
+    shutil.rmtree(folder, ignore_errors=True)
+    rows: list[dict[str, Any]] = []
+    try:
+        base = image_creator.stand_in_base(BASES / f"{BASE}.img", folder / "bases", STAND_IN)
+        for gib in arguments.gib:
+            if shutil.disk_usage(folder).free < (2.3 * gib + 6) * GIB:
+                say(f"{gib} GiB: left out, the disk has too little room")
+                continue
+            bench = prepare(folder / f"{gib}-gib", base, gib)
+            rows += measure(bench, gib, arguments.image_creator)
+            rows += measure_with_reflinks(bench, gib)
+            shutil.rmtree(bench.folder)
+    finally:
         shutil.rmtree(folder, ignore_errors=True)
-        try:
-            rows += measure(prepare(folder, gib), gib)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     RESULTS.write_text(json.dumps(rows, indent=2) + "\n")
     show(rows)
     return 0
 
 
-def prepare(folder: Path, gib: int) -> Bench:
+def prepare(folder: Path, base: Path, gib: int) -> Bench:
     """Makes the content and puts it where the cache has it."""
     cache = folder / "cache"
     cache.mkdir(parents=True)
     say(f"making a ZIM file of {gib} GiB")
     zim = make_zim(cache / "made.zim", f"{gib} GiB", 10, files=_Stuffing(gib * GIB // STUFFING_BYTES))
-    with zim.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    sha256 = image_creator.sha256_of(zim)
     zim.rename(cache / sha256)
     size = (cache / sha256).stat().st_size
     url = "http://mirror.invalid/a.zim"
-    return Bench(folder, Content("bench:a:", "A", "eng", "a.zim", url, (), size, sha256))
+    return Bench(folder, base, Content("files[0]", "A", "", TARGET, url, (), size, sha256))
 
 
-def measure(bench: Bench, gib: int) -> list[dict[str, Any]]:
+def measure(bench: Bench, gib: int, peer_program: Path | None) -> list[dict[str, Any]]:
     """All ways, warm and cold."""
-    peers: dict[str, Callable[[Bench], None]] = {"cp + sync": copy, "mke2fs -d": make_with_contents}
+    peers: dict[str, Callable[[Bench], None]] = {
+        "cp + sync, contents and base": copy_all,
+        "cp + sync, contents": copy,
+        "mke2fs -d": make_with_contents,
+    }
     if os.geteuid() == 0:
         peers["loop mount + cp"] = copy_into_mount
+        if peer_program is not None:
+            peers["Offspot's image-creator"] = partial(create_by_peer, peer_program.absolute())
     rows: list[dict[str, Any]] = []
     for state, prepare_cache in (("warm", warm), ("cold", forget)):
-        prepare_cache(bench.file)
+        prepare_cache(bench)
         told = build_in_a_process(bench)
         say(f"{gib} GiB, {state}: ours {told}")
         for peer, way in peers.items():
-            prepare_cache(bench.file)
+            prepare_cache(bench)
             begun = time.monotonic()
             way(bench)
             seconds = round(time.monotonic() - begun, 2)
@@ -146,6 +175,44 @@ def measure(bench: Bench, gib: int) -> list[dict[str, Any]]:
     return rows
 
 
+def measure_with_reflinks(bench: Bench, gib: int) -> list[dict[str, Any]]:
+    """Ours on XFS or btrfs in a file: contents are not copied there, their blocks are shared."""
+    if os.geteuid() != 0:
+        return []
+    known = Path("/proc/filesystems").read_text().split()
+    for kind, make in (("xfs", ["mkfs.xfs", "-q", "-m", "reflink=1"]), ("btrfs", ["mkfs.btrfs", "-q"])):
+        if kind in known and shutil.which(make[0]):
+            break
+    else:
+        say("no file system with reflinks: the kernel or mkfs.xfs and mkfs.btrfs are missing")
+        return []
+    file, mount = bench.folder / "reflink.img", bench.folder / "reflink"
+    mount.mkdir()
+    with file.open("wb") as stream:
+        stream.truncate(bench.content.size_bytes + 6 * GIB)
+    try:
+        run(*make, file)
+        run("mount", "-o", "loop", file, mount)
+        try:
+            inside = Bench(mount / "bench", bench.base, bench.content)
+            inside.file.parent.mkdir(parents=True)
+            run("cp", bench.file, inside.file)
+            run("sync", inside.file)
+            told = build_in_a_process(inside)
+        finally:
+            run("umount", mount)
+    finally:
+        file.unlink()
+        mount.rmdir()
+    say(f"{gib} GiB on {kind} with reflinks: ours {told}")
+    work = f"{gib} GiB put into the image with reflinks ({kind}), before it is checked"
+    whole = f"{gib} GiB to a checked image with reflinks ({kind})"
+    return [
+        row(work, "s", told["phases"]["build"], "goal", 1.0),
+        row(whole, "s", told["seconds"], "goal: hashing at 1 GiB/s and 1 s", gib + 1.0),
+    ]
+
+
 def row(work: str, unit: str, ours: float, peer: str, theirs: float) -> dict[str, Any]:
     """One line of the results."""
     ratio = round(ours / theirs, 2)
@@ -155,7 +222,7 @@ def row(work: str, unit: str, ours: float, peer: str, theirs: float) -> dict[str
 def build_in_a_process(bench: Bench) -> dict[str, Any]:
     """Builds the image in a fresh process, as a creator does; says its seconds and peak memory."""
     description = bench.folder / "plan.json"
-    description.write_text(json.dumps(vars(bench.content)))
+    description.write_text(json.dumps({"base": str(bench.base), "content": vars(bench.content)}))
     argv = [sys.executable, "-m", "bench.creator", "--child", str(description)]
     done = subprocess.run(argv, check=True, stdout=subprocess.PIPE)
     shutil.rmtree(bench.folder / "work")
@@ -165,14 +232,14 @@ def build_in_a_process(bench: Bench) -> dict[str, Any]:
 
 def build_and_tell(description: Path) -> int:
     """The fresh process."""
-    content = Content(**json.loads(description.read_text()))
-    folder = description.parent
-    base = json.loads((BASES / f"{BASE}.json").read_text())
-    reference = BaseReference(BASE, base["sha256"])
-    plan = ImagePlan(
-        "ab" * 32, image_bytes(base["root_bytes"], content), reference, (content,), {"version": 1}
-    )
-    places = Places(BASES, folder / "cache", folder / "work", Web())
+    told = json.loads(description.read_text())
+    base, content, folder = Path(told["base"]), Content(**told["content"]), description.parent
+    manifest = json.loads(base.with_suffix(".json").read_text())
+    size = image_bytes(manifest["root_bytes"], content)
+    configuration = {"version": 1, "offspot": {"runtime": RUNTIME, "files": []}}
+    reference = BaseReference(base.stem, manifest["sha256"])
+    plan = ImagePlan("ab" * 32, size, reference, (content,), configuration)
+    places = Places(base.parent, folder / "cache", folder / "work", Web())
     begun = time.monotonic()
     built = build(plan, places, unseen)
     os.sync()  # nothing is left to write, as for the others
@@ -181,15 +248,16 @@ def build_and_tell(description: Path) -> int:
     # never less than its parent had, which made the content.
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     peak = max(int(status["VmHWM"].split()[0]), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-    told = {"seconds": seconds, "memory_mb": round(peak * 1024 / 1e6), "phases": built.seconds}
-    sys.stdout.write(json.dumps(told))
+    sys.stdout.write(
+        json.dumps({"seconds": seconds, "memory_mb": round(peak * 1024 / 1e6), "phases": built.seconds})
+    )
     return 0
 
 
 def image_bytes(root_bytes: int, content: Content) -> int:
     """The smallest image that the content fits in."""
     size = content.size_bytes // ALIGNMENT * ALIGNMENT
-    while not forecast(size, root_bytes, [content.size_bytes]).fits:
+    while not forecast(size, root_bytes, [content.size_bytes], has_shelf=False).fits:
         size += 64 * ALIGNMENT
     return size
 
@@ -198,26 +266,79 @@ def unseen(_phase: Phase, _done: int, _total: int, _unit: str) -> None:
     """Nobody watches."""
 
 
-def warm(file: Path) -> None:
-    """All of the file is in the page cache."""
-    with file.open("rb", buffering=0) as stream:
-        while stream.read(16 * 1024 * 1024):
-            pass
+def warm(bench: Bench) -> None:
+    """All of the content and the base is in the page cache, and nothing waits to be written."""
+    os.sync()
+    for file in (bench.base, bench.file):
+        with file.open("rb", buffering=0) as stream:
+            while stream.read(16 * 1024 * 1024):
+                pass
 
 
-def forget(file: Path) -> None:
-    """Nothing of the file is in the page cache."""
-    with file.open("rb") as stream:
-        os.fsync(stream.fileno())
-        os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+def forget(bench: Bench) -> None:
+    """Nothing is in the page cache; without root, nothing of the content and the base."""
+    os.sync()
+    if os.geteuid() == 0:
+        Path("/proc/sys/vm/drop_caches").write_text("3")
+        return
+    for file in (bench.base, bench.file):
+        with file.open("rb") as stream:
+            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def copy(bench: Bench) -> None:
-    """``cp`` and ``sync`` of the copy."""
+    """``cp`` and ``sync`` of the content."""
     target = bench.folder / "copy.zim"
     run("cp", bench.file, target)
     run("sync", target)
     target.unlink()
+
+
+def copy_all(bench: Bench) -> None:
+    """``cp`` and ``sync`` of content and base: what an image holds."""
+    target = bench.folder / "copies"
+    target.mkdir()
+    run("cp", "--sparse=always", bench.base, bench.file, target)
+    run("sync", *target.iterdir())
+    shutil.rmtree(target)
+
+
+def create_by_peer(program: Path, bench: Bench) -> None:
+    """The same YAML by image-creator, the content in its cache."""
+    work = bench.folder / "peer"
+    work.mkdir()
+    shared = work / "served"
+    shared.mkdir()
+    (shared / "a.zim").hardlink_to(bench.file)
+    root_bytes = json.loads(bench.base.with_suffix(".json").read_text())["root_bytes"]
+    try:
+        with image_creator.served(shared) as address:
+            source = image_creator.Source("a.zim", bench.file)
+            image_creator.put_into_cache(work / "cache", address, [source])
+            document = {
+                "base": {
+                    "source": f"file://{bench.base}",
+                    "rootfs_size": BOOT_OFFSET + BOOT_BYTES + root_bytes,
+                },
+                "output": {"size": "auto"},
+                "oci_images": [],
+                "files": [
+                    {
+                        "to": TARGET,
+                        "url": f"{address}/a.zim",
+                        "size": bench.content.size_bytes,
+                        "via": "direct",
+                    }
+                ],
+                "write_config": False,
+                "offspot": {"hostname": "kiwix"},
+            }
+            (work / "image.yaml").write_text(json.dumps(document))  # JSON is YAML
+            image_creator.create(
+                program, work / "image.yaml", work / "out.img", work / "cache", bench.folder / "peer.log"
+            )
+    finally:
+        shutil.rmtree(work)
 
 
 def make_with_contents(bench: Bench) -> None:

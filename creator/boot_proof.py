@@ -20,7 +20,7 @@ from cardshop.machines import Machine
 from cardshop.programs import run
 from cardshop.virtual_machine import VirtualMachine, boot, console_end
 from creator.booted_card import BootedCard, Page
-from creator.image.data_partition import FOLDER, LIBRARY
+from creator.card import LIBRARY
 from creator.portal_picture import take_picture
 
 BOOT_SECONDS = 300.0
@@ -104,7 +104,7 @@ def books_in(image: Path, data_offset: int) -> tuple[Book, ...]:
     Raises:
         BootFailed: there is no library.
     """
-    cat = ["debugfs", "-R", f"cat /{FOLDER}/{LIBRARY}", f"{image}?offset={data_offset}"]
+    cat = ["debugfs", "-R", f"cat {LIBRARY}", f"{image}?offset={data_offset}"]
     try:
         library = fromstring(run(cat, timeout=60).text.strip())
     except ET.ParseError as error:

@@ -7,6 +7,7 @@ are refused, and so are paths and links that lead out of the folder (the ``data`
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import hashlib
 import lzma
@@ -28,6 +29,7 @@ MOST_ENTRIES = 200_000
 _LARGEST_HEADER_BYTES = 1024 * 1024
 _ENTRY_OVERHEAD_BYTES = 4096
 _BUFFER_BYTES = 1024 * 1024
+_NAMES = (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 
 _BROKEN = (
     gzip.BadGzipFile,
