@@ -33,7 +33,7 @@ def test_a_container_without_root_s_powers_writes_a_card_in_a_device(
         file.truncate(CARD_BYTES)
 
     with loop_device(card) as device:
-        writers = configured(stack, tmp_path, device, password)
+        writers = configured(stack, tmp_path, device, card, password)
         for other in ("writer-1", "writer-2"):
             stack.stop(other)
         try:
@@ -53,7 +53,7 @@ def test_a_container_without_root_s_powers_writes_a_card_in_a_device(
     assert password not in log
 
 
-def configured(stack: RealStack, folder: Path, device: Path, password: str) -> Containers:
+def configured(stack: RealStack, folder: Path, device: Path, card: Path, password: str) -> Containers:
     configuration = Configuration(folder / "writers.toml")
     broker = stack.stack.services.rabbit.address
     configuration.create(
@@ -67,6 +67,7 @@ def configured(stack: RealStack, folder: Path, device: Path, password: str) -> C
             "docker.image": WRITER_IMAGE,
         }
     )
-    configuration.put_slot("A", device)
+    # A loop device goes by the file behind it.
+    configuration.put_slot("A", device, fixed_device=str(card))
     configuration.put_accounts({"A": ("boxed", password)})
     return Containers(writer_host.load(configuration.path), configuration.path)

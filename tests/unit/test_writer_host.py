@@ -196,3 +196,13 @@ def test_a_slot_that_moves_keeps_its_account(tmp_path: Path) -> None:
 
     assert host.slot("A").path == Path("/slots/a")
     assert host.slot("A").password == PASSWORD
+
+
+def test_a_device_that_is_allowed_at_one_place_is_not_at_the_next(tmp_path: Path) -> None:
+    configuration = Configuration(write_configuration(tmp_path))
+
+    allowed = configuration.put_slot("A", Path("/slots/a"), fixed_device="Generic MassStorage")
+    moved = configuration.put_slot("A", Path("/slots/b"))
+
+    assert allowed.slot("A").fixed_device == "Generic MassStorage"
+    assert moved.slot("A").fixed_device == ""

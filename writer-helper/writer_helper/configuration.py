@@ -72,8 +72,12 @@ class Configuration:
 
         return self.change(edit)
 
-    def put_slot(self, name: str, path: Path) -> WriterHost:
-        """Adds a slot, or gives the one of that name another place; its account stays."""
+    def put_slot(self, name: str, path: Path, fixed_device: str = "") -> WriterHost:
+        """Adds a slot, or gives the one of that name another place; its account stays.
+
+        ``fixed_device`` names the device that is allowed at this place though it doesn't say it is removable;
+        what was allowed at the old place is allowed no more.
+        """
 
         def edit(document: TOMLDocument) -> None:
             slot = _find_slot(document, name)
@@ -86,6 +90,9 @@ class Configuration:
                 slots.append(slot)
                 slot = _find_slot(document, name)
             slot["path"] = str(path)
+            slot.pop("fixed_device", None)
+            if fixed_device:
+                slot["fixed_device"] = fixed_device
 
         return self.change(edit)
 

@@ -54,6 +54,13 @@ def add(commands: Subparsers, shared: argparse.ArgumentParser) -> None:
     slot.add_argument("name", help="its letter, for example A")
     slot.add_argument("path", type=Path, help="/dev/disk/by-path/..., or the folder of a virtual slot")
     slot.add_argument("--virtual", action="store_true", help="make the folder when it is missing")
+    slot.add_argument(
+        "--fixed-device",
+        default="",
+        metavar="NAME",
+        help="allow the device of this name though it doesn't say it is removable (a writer that refuses it "
+        "tells the name)",
+    )
     slot.set_defaults(run=_slot)
 
     forget = actions.add_parser("remove-slot", parents=[shared], help="forget a slot and its account")
@@ -118,7 +125,7 @@ def _set(desk: Desk, arguments: argparse.Namespace) -> None:
 
 def _slot(desk: Desk, arguments: argparse.Namespace) -> None:
     path = arguments.path.absolute()
-    desk.configuration.put_slot(arguments.name, path)
+    desk.configuration.put_slot(arguments.name, path, arguments.fixed_device)
     if arguments.virtual:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     desk.say(f"Slot {arguments.name} is {path}.", name=arguments.name, path=str(path))
