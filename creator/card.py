@@ -20,6 +20,7 @@ from creator.image.base_image import BaseImage
 from creator.image.library import make_library
 from creator.image.tree import File, Folder, Link, Tree, content_file
 from creator.plan import ImagePlan
+from creator.portal.branding import FIELD as BRANDING
 from creator.portal.page import make_portal
 from creator.unpack import unpack
 
@@ -128,7 +129,8 @@ def _own_card(plan: ImagePlan, files: Sequence[Path]) -> Card:
         tree.add(content_file(f"{PORTAL}/{name}", page, ""), "")
     for content, path in contents:
         tree.add(File(_own_path(content), path, content.sha256, content.ident), content.ident)
-    text = json.dumps(plan.card_configuration, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+    first_boot = {name: told for name, told in plan.card_configuration.items() if name != BRANDING}
+    text = json.dumps(first_boot, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
     label = int(plan.digest[:_DISK_ID_DIGITS], 16) or 1
     return Card(label, CONFIGURATION, text.encode(), tree)
 

@@ -24,7 +24,8 @@ HEADERS = {
 
 STRICT_TRANSPORT = "max-age=31536000"
 
-MAX_FORM_BYTES = 1024 * 1024
+MAX_FORM_BYTES = 3 * 1024 * 1024
+"""The form of a recipe with a logo and a favicon of 1 MiB each."""
 
 
 def guard(app: Flask, *, secret_key: str, https: bool) -> None:

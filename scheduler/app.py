@@ -11,7 +11,8 @@ from scheduler.api.problems import problem_answer
 from scheduler.api.routes import ROUTES
 from scheduler.api.services import Services
 
-LARGEST_REQUEST_BYTES = 1024 * 1024
+LARGEST_REQUEST_BYTES = 3 * 1024 * 1024
+"""A recipe with a logo and a favicon of 1 MiB each, in base64."""
 
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",

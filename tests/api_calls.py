@@ -226,6 +226,7 @@ GOOD: dict[tuple[str, str], Callable[[World], Call]] = {
     ("get", "/v1/warehouses"): _nothing,
     ("post", "/v1/warehouses"): lambda _: Call(body={"name": "main", "host": "warehouse.test", "port": 2121}),
     ("post", "/v1/trial-tokens"): _nothing,
+    ("get", "/v1/pictures/{sha256}"): lambda world: Call({"sha256": world.api.store.pictures.keep(b"PNG")}),
     ("get", "/v1/recipes"): lambda _: Call(query={"q": "Lib", **PAGE}),
     ("post", "/v1/recipes"): lambda world: Call(body=a_recipe([world.content])),
     ("post", "/v1/recipes/fit"): lambda world: Call(

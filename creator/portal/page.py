@@ -6,22 +6,25 @@ import hashlib
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from cardshop.languages import named
 from creator.books import Book
+from creator.portal.branding import Branding
+from creator.portal.colours import style_of
 from creator.portal.words import Words, words_in
 
-PAGE, LATER = "index.html", "starting.html"
+PAGE, LATER, STYLE = "index.html", "starting.html", "portal.css"
 ICON = "icon.svg"
 TITLE_LIMIT, DESCRIPTION_LIMIT = 200, 400
 """Characters of a content's texts that are shown."""
 
 _CODE = re.compile("[a-z]{2,3}")
 _STATIC = Path(__file__).with_name("static")
-_SHOWN = ("portal.css", "portal.js", ICON)
+_SHOWN = (STYLE, "portal.js", ICON)
 _RETRY_SECONDS = 3
 _SEARCH = "/search"  # kiwix-serve's
 
@@ -30,16 +33,31 @@ def make_portal(configuration: Mapping[str, Any], books: Sequence[Book]) -> dict
     """The files of the card's folder ``/portal``, by name.
 
     Args:
-        configuration: of the card: its ``ssid`` is the page's heading, its ``language`` that of the page.
+        configuration: of the card: its ``ssid`` is the page's heading, its ``language`` that of the page, its
+            ``branding`` (may be absent) the page's looks.
         books: what the card holds, in the order of the recipe.
+
+    Raises:
+        MessageRejected: the branding is wrong.
     """
-    words = words_in(configuration["language"])
+    branding = Branding.of(configuration)
+    head = _Head(configuration["ssid"], words_in(configuration["language"]), branding)
     files = {name: (_STATIC / name).read_bytes() for name in _SHOWN}
-    pictures = {book.uuid: _picture_name(book.picture) for book in books if book.picture}
-    files |= {pictures[book.uuid]: book.picture for book in books if book.picture}
-    files[PAGE] = _document(_page(configuration["ssid"], books, pictures, words))
-    files[LATER] = _document(_starting(configuration["ssid"], words))
+    files[STYLE] += style_of(branding.main_colour, branding.background_colour).encode()
+    shown = [branding.logo, branding.favicon, *(book.picture for book in books)]
+    files |= {_picture_name(picture): picture for picture in shown if picture}
+    files[PAGE] = _document(_page(head, books))
+    files[LATER] = _document(_starting(head))
     return files
+
+
+@dataclass(frozen=True)
+class _Head:
+    """What stands above both pages."""
+
+    name: str
+    words: Words
+    branding: Branding
 
 
 def _picture_name(picture: bytes) -> str:
@@ -47,8 +65,9 @@ def _picture_name(picture: bytes) -> str:
     return f"{hashlib.sha256(picture).hexdigest()[:16]}.png"
 
 
-def _page(name: str, books: Sequence[Book], pictures: Mapping[str, str], words: Words) -> ET.Element:
-    html, head, body = _frame(name, words)
+def _page(above: _Head, books: Sequence[Book]) -> ET.Element:
+    words = above.words
+    html, head, body = _frame(above)
     ET.SubElement(head, "script", src="/portal/portal.js", defer="defer")
     main = ET.SubElement(body, "main")
     main.append(_search(books, words))
@@ -67,29 +86,33 @@ def _page(name: str, books: Sequence[Book], pictures: Mapping[str, str], words: 
     ET.SubElement(contents, "h2", id="contents-heading").text = words.contents
     shelf = ET.SubElement(contents, "ul", {"class": "shelf"})
     for book in books:
-        shelf.append(_entry(book, pictures.get(book.uuid), words))
+        shelf.append(_entry(book, words))
     return html
 
 
-def _starting(name: str, words: Words) -> ET.Element:
+def _starting(above: _Head) -> ET.Element:
     """Shown while kiwix-serve does not answer yet; it asks again."""
-    html, head, body = _frame(name, words)
+    html, head, body = _frame(above)
     ET.SubElement(head, "meta", {"http-equiv": "refresh", "content": str(_RETRY_SECONDS)})
-    ET.SubElement(ET.SubElement(body, "main"), "p", role="status").text = words.starting
+    ET.SubElement(ET.SubElement(body, "main"), "p", role="status").text = above.words.starting
     return html
 
 
-def _frame(name: str, words: Words) -> tuple[ET.Element, ET.Element, ET.Element]:
+def _frame(above: _Head) -> tuple[ET.Element, ET.Element, ET.Element]:
     """The page's element, its head, and its body with what stands above."""
+    name, words, branding = above.name, above.words, above.branding
     html = ET.Element("html", lang=words.language)
     head = ET.SubElement(html, "head")
     ET.SubElement(head, "meta", charset="utf-8")
     ET.SubElement(head, "meta", name="viewport", content="width=device-width, initial-scale=1")
     ET.SubElement(head, "title").text = name
-    ET.SubElement(head, "link", rel="icon", href=f"/portal/{ICON}")
-    ET.SubElement(head, "link", rel="stylesheet", href="/portal/portal.css")
+    icon = _picture_name(branding.favicon) if branding.favicon else ICON
+    ET.SubElement(head, "link", rel="icon", href=f"/portal/{icon}")
+    ET.SubElement(head, "link", rel="stylesheet", href=f"/portal/{STYLE}")
     body = ET.SubElement(html, "body")
     header = ET.SubElement(body, "header")
+    if branding.logo:  # the heading beside it says whose it is
+        ET.SubElement(header, "img", src=f"/portal/{_picture_name(branding.logo)}", alt="")
     ET.SubElement(header, "h1").text = name
     ET.SubElement(header, "p").text = words.welcome
     return html, head, body
@@ -126,11 +149,12 @@ def _codes(book: Book) -> list[str]:
     return [code for code in book.language.split(",") if _CODE.fullmatch(code)]
 
 
-def _entry(book: Book, picture: str | None, words: Words) -> ET.Element:
+def _entry(book: Book, words: Words) -> ET.Element:
     entry = ET.Element("li")
     link = ET.SubElement(entry, "a", href=f"/{quote(book.address, safe='')}/")
-    if picture:
-        ET.SubElement(link, "img", src=f"/portal/{picture}", alt="", width="48", height="48")
+    if book.picture:
+        source = f"/portal/{_picture_name(book.picture)}"
+        ET.SubElement(link, "img", src=source, alt="", width="48", height="48")
     else:
         ET.SubElement(link, "span", {"class": "letter", "aria-hidden": "true"}).text = book.title[:1].upper()
     codes = _codes(book)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -11,6 +12,7 @@ from werkzeug.wrappers import Response
 
 from cardshop.contract.errors import CardshopError
 from cardshop.languages import LANGUAGES
+from manager.branding import COLOURS, branding_sent, branding_values
 from manager.pages.catalogue import picked, search
 from manager.visitor import api
 
@@ -27,6 +29,7 @@ NEW = {
     "timezone": "UTC",
     "size": "auto",
     "wifi": "open",
+    **COLOURS,
 }
 """What the form of a new recipe shows."""
 
@@ -62,6 +65,13 @@ def delete(recipe_id: str) -> Response:
     return redirect(url_for("recipes.listing"), 303)
 
 
+@pages.get("/recipes/pictures/<sha256>")
+def picture(sha256: str) -> Response:
+    """A picture of a recipe's branding, always a PNG; it is named by its bytes and so never changes."""
+    png = base64.b64decode(api().get("pictures", sha256)["data"])
+    return Response(png, content_type="image/png", headers={"Cache-Control": "private, max-age=31536000"})
+
+
 @pages.get("/recipes/fit")
 def fit() -> dict[str, str]:
     """Whether what is picked fits on the card, for the form's script."""
@@ -72,12 +82,18 @@ def fit() -> dict[str, str]:
 def _save(recipe: dict[str, Any] | None) -> str | Response | tuple[str, int]:
     sent = request.form
     values = {
-        name: sent.get(name, "").strip() for name in (*TEXTS, "wifi", "admin", "admin_login", "q", "lang")
+        name: sent.get(name, "").strip()
+        for name in (*TEXTS, "wifi", "admin", "admin_login", "own_colours", *COLOURS, "q", "lang")
     }
     contents = list(dict.fromkeys(sent.getlist("contents")))
     if sent.get("do") == "search":  # without our script the search is a way of sending the form
         return _form(recipe, values, contents, None, searched=True)
-    body = {**{name: values[name] for name in TEXTS}, "contents": contents, **_secrets(sent, recipe)}
+    body = {
+        **{name: values[name] for name in TEXTS},
+        "contents": contents,
+        "branding": branding_sent(sent, request.files, recipe),
+        **_secrets(sent, recipe),
+    }
     try:
         saved = api().put("recipes", recipe["id"], body=body) if recipe else api().post("recipes", body=body)
     except CardshopError as error:
@@ -111,6 +127,7 @@ def _values(recipe: dict[str, Any]) -> dict[str, str]:
         "wifi": "protected" if recipe.get("wifi_protected") else "open",
         "admin": "yes" if account else "",
         "admin_login": account.get("login", ""),
+        **branding_values(recipe),
     }
 
 

@@ -7,10 +7,12 @@ import uuid
 from pydantic import Field
 
 from cardshop.contract.errors import InvalidInput
+from scheduler.api.branding import GivenBranding, ToldBranding, kept_branding
 from scheduler.api.operations import Resource, operation
 from scheduler.api.schemas import Given, Listed, Moment, Paged, Told
 from scheduler.api.services import Services
 from scheduler.domain import recipes as rules
+from scheduler.domain.branding import Branding
 from scheduler.domain.rights import Right, sees_all
 from scheduler.shop import recipes as shop
 from scheduler.shop.accounts import Caller
@@ -30,7 +32,7 @@ class GivenAdminAccount(Given):
 
 
 class GivenRecipe(Given):
-    """A recipe as a person writes it. When it is changed, a secret that is absent stays."""
+    """A recipe as a person writes it. When it is changed, a secret or branding that is absent stays."""
 
     name: str
     hostname: str = "kiwix"
@@ -43,6 +45,7 @@ class GivenRecipe(Given):
     base: str = DEFAULT_BASE
     contents: list[str] = Contents
     size: str = Field(default=rules.AUTO_SIZE, description="a medium's name, or auto: the smallest that fits")
+    branding: GivenBranding | None = Field(default=None, description="the portal's looks; null: as every one")
 
 
 class ToldAdminAccount(Told):
@@ -67,6 +70,7 @@ class ToldRecipe(Told):
     base: str
     contents: list[str]
     size: str
+    branding: ToldBranding | None
     created_at: Moment
     updated_at: Moment
 
@@ -89,6 +93,7 @@ class ToldRecipe(Told):
             base=recipe.base,
             contents=list(recipe.contents),
             size=recipe.size,
+            branding=ToldBranding.of(recipe.branding) if recipe.branding else None,
             created_at=kept.created_at,
             updated_at=kept.updated_at,
         )
@@ -160,6 +165,7 @@ def sealed_recipe(services: Services, given: GivenRecipe, before: rules.Recipe |
         base=given.base,
         contents=tuple(given.contents),
         size=given.size,
+        branding=_branding(services, given, before),
     )
     rules.check(recipe, services.vocabulary)
     return recipe.with_secrets(services.seal.seal)
@@ -200,7 +206,7 @@ class RecipeItem(Resource):
 
     @operation("Change a recipe", Right.EDIT_RECIPES, body=GivenRecipe, answer=ToldRecipe)
     def put(self, caller: Caller, recipe_id: str, body: GivenRecipe) -> ToldRecipe:
-        """The whole recipe anew; an absent ``wifi_password`` or ``admin_account`` stays as it was."""
+        """The whole recipe anew; an absent secret or ``branding`` stays as it was."""
         before = kept_recipe(self.services, recipe_id, caller)
         recipe = sealed_recipe(self.services, body, before.recipe)
         shop.check_against_shop(self.services.store, recipe)
@@ -252,6 +258,12 @@ def _wifi_password(given: GivenRecipe, before: rules.Recipe | None) -> str | Non
     if before is not None and "wifi_password" not in given.model_fields_set:
         return before.wifi_password
     return given.wifi_password
+
+
+def _branding(services: Services, given: GivenRecipe, before: rules.Recipe | None) -> Branding | None:
+    if before is not None and "branding" not in given.model_fields_set:
+        return before.branding
+    return kept_branding(services, given.branding)
 
 
 def _admin_account(given: GivenRecipe, before: rules.Recipe | None) -> rules.AdminAccount | None:

@@ -7,6 +7,7 @@ from typing import Any
 from scheduler.api import (
     alarms,
     bases,
+    branding,
     catalogues,
     control,
     dead_letters,
@@ -57,6 +58,7 @@ ROUTES: list[tuple[type[Resource], str]] = [
     (bases.BaseList, "/v1/bases"),
     (warehouses.WarehouseList, "/v1/warehouses"),
     (warehouses.TrialTokens, "/v1/trial-tokens"),
+    (branding.PictureItem, "/v1/pictures/<sha256>"),
     (recipes.RecipeList, "/v1/recipes"),
     (recipes.FitList, "/v1/recipes/fit"),
     (recipes.RecipeItem, "/v1/recipes/<recipe_id>"),

@@ -16,6 +16,7 @@ from typing import Any
 from cardshop.contract import wire
 from cardshop.contract.errors import InvalidInput
 from cardshop.contract.tasks import BaseReference, Content
+from scheduler.domain.branding import Branding, check_branding, on_the_card
 
 AUTO_SIZE = "auto"
 """Size of a recipe that takes the smallest medium it fits on."""
@@ -58,6 +59,7 @@ class Recipe:
     base: str
     contents: tuple[str, ...]  # idents in the catalogue
     size: str  # a medium's name, or "auto"
+    branding: Branding | None = None
 
     def with_secrets(self, turn: Callable[[str], str]) -> Recipe:
         """The recipe with each secret turned (sealed, or opened) by ``turn``."""
@@ -126,6 +128,8 @@ def check(recipe: Recipe, vocabulary: Vocabulary) -> None:
         )
     if recipe.admin_account:
         _check_admin_account(recipe.admin_account)
+    if recipe.branding:
+        check_branding(recipe.branding)
     if not recipe.contents:
         raise InvalidInput("A recipe has at least one content.", field="contents")
     check_distinct(recipe.contents)
@@ -150,6 +154,8 @@ def digest(resolved: ResolvedRecipe, fingerprint: Callable[[str], str]) -> str:
     recipe = wire.to_wire(pinned.recipe)
     for chosen in ("size", "base", "contents"):  # what they came to is pinned below
         del recipe[chosen]
+    if pinned.recipe.branding is None:
+        del recipe["branding"]  # an image has the name that it had before there was branding
     named = {
         "version": _DIGEST_VERSION,
         "recipe": recipe,
@@ -171,15 +177,19 @@ def digest(resolved: ResolvedRecipe, fingerprint: Callable[[str], str]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def card_configuration(resolved: ResolvedRecipe, hash_password: Callable[[str], str]) -> dict[str, Any]:
+def card_configuration(
+    resolved: ResolvedRecipe, hash_password: Callable[[str], str], picture: Callable[[str], str]
+) -> dict[str, Any]:
     """What the card's first boot reads (``/cardshop/recipe.json``); it holds the recipe's secrets.
 
     Args:
         resolved: its secrets in clear.
         hash_password: makes a ``crypt(3)`` hash, which is all of the admin password that the card gets.
+        picture: a kept picture's bytes in base64, by its SHA-256.
     """
     recipe = resolved.recipe
     account = recipe.admin_account
+    branding = {"branding": on_the_card(recipe.branding, picture)} if recipe.branding else {}
     return {
         "version": 1,
         "name": recipe.name,
@@ -195,6 +205,7 @@ def card_configuration(resolved: ResolvedRecipe, hash_password: Callable[[str], 
             {"ident": item.ident, "title": item.title, "language": item.language, "file": item.file}
             for item in resolved.contents
         ],
+        **branding,
     }
 
 

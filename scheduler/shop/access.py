@@ -58,7 +58,7 @@ def claim_answer(store: Store, signing: Signing, seal: Seal, claimed: Claimed) -
     )
     configuration = passport = None
     if task.kind is TaskKind.CREATE:
-        configuration = card_configuration(draft.resolved, draft.image_digest, seal)
+        configuration = card_configuration(store, draft.resolved, draft.image_digest, seal)
     else:
         passport = for_card(store, seal, claimed.order, task)
     return Claim(

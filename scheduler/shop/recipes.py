@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -97,13 +98,16 @@ def image_digest(resolved: ResolvedRecipe, seal: Seal) -> str:
     return rules.digest(resolved.with_secrets(seal.open), seal.fingerprint)
 
 
-def card_configuration(resolved: ResolvedRecipe, digest: str, seal: Seal) -> dict[str, Any]:
-    """What the card's first boot reads, for the creator's claim only: it holds the recipe's secrets."""
+def card_configuration(store: Store, resolved: ResolvedRecipe, digest: str, seal: Seal) -> dict[str, Any]:
+    """What the card is made of beside its contents, for the creator's claim only: it holds secrets."""
 
     def hashed(password: str) -> str:
         return card_password_hash(password, seal.fingerprint(f"salt of {digest}"))
 
-    return rules.card_configuration(resolved.with_secrets(seal.open), hashed)
+    def picture(name: str) -> str:
+        return base64.b64encode(store.pictures.get(name)).decode()
+
+    return rules.card_configuration(resolved.with_secrets(seal.open), hashed, picture)
 
 
 def _base(store: Store, name: str) -> Base:

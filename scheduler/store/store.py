@@ -26,6 +26,7 @@ from scheduler.store.monitors import Monitors
 from scheduler.store.orders import Orders
 from scheduler.store.outbox import Outbox
 from scheduler.store.past_work import PastWork
+from scheduler.store.pictures import Pictures
 from scheduler.store.queue import Queue
 from scheduler.store.recipes import Recipes
 from scheduler.store.rounds import Rounds
@@ -87,6 +88,7 @@ class Store:
         self.orders = Orders(database)
         self.outbox = Outbox(database, clock)
         self.past_work = PastWork(database)
+        self.pictures = Pictures(database, clock)
         self.queue = Queue(database, clock)
         self.recipes = Recipes(database, clock)
         self.rounds = Rounds(database, clock)

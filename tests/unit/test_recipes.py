@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cardshop.contract.errors import InvalidInput
+from scheduler.domain.branding import Branding
 from scheduler.domain.recipes import (
     AdminAccount,
     Recipe,
@@ -27,6 +28,7 @@ from scheduler.shop.vocabulary import vocabulary
 from tests.shop import a_draft
 
 WORDS = Vocabulary(languages={"en", "bam"}, timezones={"UTC", "Africa/Bamako"})
+DIGEST_BEFORE_BRANDING = "75b67b183140766c13ce75b1b67af7f6247cac0b5a367a5ee89eea5805e4d2e7"
 SEAL = Seal("a secret key of the tests, long enough")
 
 
@@ -54,6 +56,7 @@ def resolved(**changes: Any) -> ResolvedRecipe:
         ("language", "bam"),
         ("timezone", "Africa/Bamako"),
         ("admin_account", AdminAccount("teacher", "long enough")),
+        ("branding", Branding(main_colour="#1f5F8b", background_colour="#ffffff")),
     ],
 )
 def test_a_value_within_the_rules_is_taken(field: str, value: object) -> None:
@@ -91,6 +94,8 @@ def test_a_value_within_the_rules_is_taken(field: str, value: object) -> None:
         ("admin_account", AdminAccount("www-data", "long enough"), "admin_account.login"),
         ("admin_account", AdminAccount("sudo", "long enough"), "admin_account.login"),
         ("admin_account", AdminAccount("teacher", "short"), "admin_account.password"),
+        ("branding", Branding(main_colour="red"), "branding.main_colour"),
+        ("branding", Branding(background_colour="#fffffg"), "branding.background_colour"),
         ("contents", (), "contents"),
         ("contents", ("a:b:", "c:d:", "a:b:"), "contents[2]"),
     ],
@@ -102,6 +107,10 @@ def test_a_value_against_the_rules_is_refused_and_its_field_named(
         check(a_recipe(**{field: value}), WORDS)
 
     assert refused.value.field == named
+
+
+def no_picture(name: str) -> str:
+    raise AssertionError(name)
 
 
 def test_an_error_about_a_secret_does_not_tell_it() -> None:
@@ -132,6 +141,8 @@ def test_the_digest_is_the_same_for_the_same_recipe() -> None:
         lambda whole: replace(whole, recipe=replace(whole.recipe, wifi_password="another key")),
         lambda whole: replace(whole, recipe=replace(whole.recipe, wifi_password=None)),
         lambda whole: replace(whole, recipe=replace(whole.recipe, admin_account=AdminAccount("a", "b" * 8))),
+        lambda whole: replace(whole, recipe=replace(whole.recipe, branding=Branding(logo="1" * 64))),
+        lambda whole: replace(whole, recipe=replace(whole.recipe, branding=Branding(main_colour="#000000"))),
         lambda whole: replace(whole, base=replace(whole.base, sha256="0" * 64)),
         lambda whole: replace(whole, size_bytes=whole.size_bytes + 4194304),
         lambda whole: replace(whole, contents=(replace(whole.contents[0], sha256="0" * 64),)),
@@ -143,6 +154,29 @@ def test_the_digest_is_another_when_the_card_would_be(
     recipe = resolved(wifi_password="reading-is-free")
 
     assert digest(change(recipe), SEAL.fingerprint) != digest(recipe, SEAL.fingerprint)
+
+
+def test_a_recipe_without_branding_has_the_digest_and_the_card_that_it_had_before_there_was_any() -> None:
+    kept = a_draft().resolved.to_wire()
+    del kept["recipe"]["branding"]
+
+    old = ResolvedRecipe.from_wire(kept)
+
+    assert digest(old, SEAL.fingerprint) == DIGEST_BEFORE_BRANDING
+    assert "branding" not in card_configuration(old, str, no_picture)
+
+
+def test_the_card_gets_the_pictures_of_its_branding() -> None:
+    recipe = resolved(branding=Branding(logo="1" * 64, main_colour="#1f5f8b"))
+
+    configuration = card_configuration(recipe, str, lambda name: f"picture {name[:3]}")
+
+    assert configuration["branding"] == {
+        "logo": "picture 111",
+        "favicon": None,
+        "main_colour": "#1f5f8b",
+        "background_colour": None,
+    }
 
 
 def test_the_digest_does_not_depend_on_where_a_content_is_fetched_from() -> None:
@@ -172,7 +206,9 @@ def test_a_resolved_recipe_survives_the_database() -> None:
 def test_the_card_gets_the_wifi_key_but_only_a_hash_of_the_admin_password() -> None:
     recipe = resolved(wifi_password="reading-is-free", admin_account=AdminAccount("teacher", "for the card"))
 
-    configuration = card_configuration(recipe, lambda password: card_password_hash(password, "ab" * 32))
+    configuration = card_configuration(
+        recipe, lambda password: card_password_hash(password, "ab" * 32), no_picture
+    )
 
     assert configuration["wifi_passphrase"] == "reading-is-free"
     assert configuration["admin_account"]["login"] == "teacher"
@@ -183,7 +219,7 @@ def test_the_card_gets_the_wifi_key_but_only_a_hash_of_the_admin_password() -> N
 
 
 def test_the_card_gets_its_names_in_small_letters_as_guests_browsers_ask_for_them() -> None:
-    configuration = card_configuration(resolved(hostname="Kiwix-2", domain="School.LAN"), str)
+    configuration = card_configuration(resolved(hostname="Kiwix-2", domain="School.LAN"), str, no_picture)
 
     assert (configuration["hostname"], configuration["domain"]) == ("kiwix-2", "school.lan")
 
