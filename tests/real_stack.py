@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cardshop.scheduler_client import SchedulerClient
 from cardshop.stack import leftovers
+from cardshop.stack.shape import Shape
 from cardshop.stack.stack import Stack
 
 KILLED_SECONDS = 10
@@ -21,8 +22,8 @@ class RealStack:
     ``stack.ports`` the ports, ``stack.folder`` the paths.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.stack = Stack(root)
+    def __init__(self, root: Path, shape: Shape | None = None) -> None:
+        self.stack = Stack(root, shape)
         self.cards = self.stack.cards
         self.ca_file = self.stack.authority.certificate_file
         self.scheduler_url = self.stack.services.scheduler_url

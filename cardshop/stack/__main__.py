@@ -13,6 +13,7 @@ from cardshop.contract.errors import CardshopError, InvalidInput
 from cardshop.settings import Address
 from cardshop.stack.display import Progress, status_table
 from cardshop.stack.mail import StackMail
+from cardshop.stack.shape import Shape
 from cardshop.stack.stack import Stack
 
 DEFAULT_FOLDER = Path("var/stack")
@@ -26,7 +27,9 @@ def main() -> int:
     logs.set_up("stack", "WARNING")
     console = Console()
     try:
-        _COMMANDS[arguments.command](Stack(arguments.folder, mail=_mail(arguments)), arguments, console)
+        shape = Shape(tries_images=getattr(arguments, "try_images", False))
+        stack = Stack(arguments.folder, shape, mail=_mail(arguments))
+        _COMMANDS[arguments.command](stack, arguments, console)
     except CardshopError as error:
         console.print(error.sentence, style="bold red", markup=False)
         if error.hint:
@@ -109,6 +112,12 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--folder", type=Path, default=DEFAULT_FOLDER, help="where all of it is kept")
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", parents=[shared], help="start what doesn't run")
+    up.add_argument(
+        "--try-images",
+        action="store_true",
+        help="start each image in a virtual machine before it is handed out, and keep a picture of its "
+        "portal page (a minute more for each; counts when the stack is started, not while it runs)",
+    )
     _add_mail_options(up)
     commands.add_parser("down", parents=[shared], help="stop all")
     commands.add_parser("status", parents=[shared], help="show what runs")

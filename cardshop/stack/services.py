@@ -175,6 +175,7 @@ class Services:
             "CARDSHOP_WORK": str(self._folder.inside("data", name, "work")),
             "CARDSHOP_CACHE": str(self._folder.inside("data", name, "cache")),
             "CARDSHOP_BASES": str(self._bases),
+            "CARDSHOP_BOOT_PROOF": "yes" if self._shape.tries_images else "no",
             "CARDSHOP_PRIVATE_MIRRORS": LOOPBACK,
         }
 

@@ -16,6 +16,7 @@ class Shape:
     Attributes:
         creators: how many.
         writers: how many; each has one slot, named by a letter.
+        tries_images: whether creators start each image in a virtual machine before it is handed out.
         within: by a worker's name, the command that its own is put behind (``nsenter --net=...``).
 
     Raises:
@@ -24,6 +25,7 @@ class Shape:
 
     creators: int = 1
     writers: int = 2
+    tries_images: bool = False
     within: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
