@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from defusedxml.ElementTree import fromstring
 
@@ -86,10 +87,10 @@ def prove_boots(
             full_name = f"{configuration['hostname']}.{configuration['domain']}"
             check_console(running, configuration, full_name)
             card = BootedCard(running.port, full_name)
-            check_portal(card.page("/"))
+            portal = checked_portal(card)
             tell(2, steps)
             for done, book in enumerate(books, start=3):
-                check_book(card, book)
+                check_book(card, portal, book)
                 tell(done, steps)
             without = take_picture(f"http://{full_name}/", running.port, picture)
     except ProgramFailed as error:
@@ -141,24 +142,33 @@ def said(running: VirtualMachine) -> set[str]:
     return set(lines)
 
 
-def check_portal(page: Page) -> None:
-    """Raises BootFailed when that is not a web page."""
+def checked_portal(card: BootedCard) -> Page:
+    """The portal page. Raises BootFailed when it is not a web page."""
+    page = card.page("/")
     if not page.is_html:
         raise BootFailed(f"The card's portal page does not answer as it must ({page.said}).")
+    return page
 
 
-def check_book(card: BootedCard, book: Book) -> None:
-    """The card offers the ZIM file and gives its first page.
+def check_book(card: BootedCard, portal: Page, book: Book) -> None:
+    """The card's library has the ZIM file and gives its first page, and the portal leads there.
 
     Raises:
         BootFailed: it doesn't.
     """
     address = _addresses(card.page("/catalog/v2/entries?count=-1")).get(book.uuid)
     if address is None:
-        raise BootFailed(f"The card that was started does not offer {book.file}.")
+        raise BootFailed(f"The library of the card that was started does not have {book.file}.")
+    if _last_name(address) not in {_last_name(link) for link in portal.links}:
+        raise BootFailed(f"The portal of the card that was started does not lead to {book.file}.")
     page = card.page(address)
     if not (page.status == 200 and page.body):
         raise BootFailed(f"The card that was started does not give an article of {book.file} ({page.said}).")
+
+
+def _last_name(address: str) -> str:
+    """A book's name in an address, however that is spelt and wherever kiwix-serve puts it."""
+    return unquote(address).rstrip("/").rpartition("/")[2]
 
 
 def _addresses(catalogue: Page) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 from dataclasses import dataclass
+from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit
 
 from cardshop.contract.errors import BootFailed
@@ -30,9 +31,26 @@ class Page:
         return self.status == 200 and self.kind.startswith("text/html") and bool(self.body.strip())
 
     @property
+    def links(self) -> tuple[str, ...]:
+        """Where its links lead, as they are written."""
+        reader = _LinkReader()
+        reader.feed(self.body.decode(errors="replace"))
+        return tuple(reader.found)
+
+    @property
     def said(self) -> str:
         """In short, for a person."""
         return f"status {self.status}, {self.kind or 'no type'}, {len(self.body)} bytes"
+
+
+class _LinkReader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self.found += [value for name, value in attrs if name == "href" and value]
 
 
 class BootedCard:
@@ -44,7 +62,7 @@ class BootedCard:
     """
 
     def __init__(self, port: int, name: str) -> None:
-        self._port = port
+        self.port = port
         self._name = name
 
     def page(self, address: str) -> Page:
@@ -64,7 +82,7 @@ class BootedCard:
         raise BootFailed(f"The card's page {address} leads round in a circle.")
 
     def _ask(self, address: str) -> tuple[Page, str | None]:
-        connection = http.client.HTTPConnection(LOOPBACK, self._port, timeout=ANSWER_SECONDS)
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=ANSWER_SECONDS)
         try:
             connection.request("GET", address, headers={"Host": self._name})
             answer = connection.getresponse()

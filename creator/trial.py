@@ -17,14 +17,19 @@ from creator.plan import BuiltImage, ImagePlan, Observe, Places
 from creator.work_folder import discard
 
 
-def require_machine(plan: ImagePlan, places: Places) -> Machine:
-    """The machine that the image of ``plan`` is to be tried in.
+def require_machine(plan: ImagePlan, places: Places) -> Machine | None:
+    """The machine that the image of ``plan`` is to be tried in; None: its base is none of ours.
+
+    Another's system says other words on its console, and may know no board that QEMU has.
 
     Raises:
         ProgramFailed: this creator can't emulate it: known before anything is built.
         NotFound, ImageDamaged: see :func:`creator.image.base_image.open_base`.
     """
-    machine = machine_for(open_base(places.bases, plan.base).manifest.architecture)
+    manifest = open_base(places.bases, plan.base).manifest
+    if not manifest.recipe:
+        return None
+    machine = machine_for(manifest.architecture)
     for program in (machine.program, "qemu-img", "mcopy"):
         find(program)
     return machine

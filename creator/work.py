@@ -66,6 +66,8 @@ def _build(settings: Settings, plan: ImagePlan, reporter: Reporter) -> tuple[Bui
         built = build(plan, places, reporter.progress)
     reporter.log(f"Image built: {built.mapped_bytes:,} of {built.size_bytes:,} bytes hold data.")
     if machine is None:
+        if settings.boot_proof:
+            reporter.log("Not tried in a virtual machine: its base image is none of Cardshop's own.")
         return built, built.seconds
     spent = try_image(
         built,

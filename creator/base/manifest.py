@@ -27,7 +27,7 @@ class BaseManifest:
     boot_bytes: int
     root_bytes: int
     recipe: str
-    """SHA-256 of the recipe."""
+    """SHA-256 of the recipe; empty: somebody else built it."""
     sbom_sha256: str | None = None
     """SHA-256 of NAME.cdx.json beside it, the list of its packages; None: it came without one."""
     version: int = VERSION

@@ -11,7 +11,7 @@ import pytest
 
 from cardshop.machines import RASPI3B, VIRT, Machine
 from cardshop.virtual_machine import boot
-from creator.boot_proof import books_in, check_book, check_console, check_portal
+from creator.boot_proof import books_in, check_book, check_console, checked_portal
 from creator.booted_card import BootedCard
 from tests.boot.real_bases import CONFIGURATION, ZIMS, build_card
 
@@ -43,6 +43,6 @@ def test_a_card_for_a_raspberry_pi_gives_all_that_was_ordered(
         name = f"{CONFIGURATION['hostname']}.{CONFIGURATION['domain']}"
         check_console(running, CONFIGURATION, name)
         guest = BootedCard(running.port, name)
-        check_portal(guest.page("/"))
+        portal = checked_portal(guest)
         for book in books:
-            check_book(guest, book)
+            check_book(guest, portal, book)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,7 @@ def plan(tmp_path: Path, places: Places) -> Iterator[ImagePlan]:
     with serve_mirror() as mirror:
         zim = make_zim(tmp_path / "one.zim")
         configuration = {"hostname": "library", "domain": "hotspot", "ssid": "Open", "wifi_passphrase": None}
+        configuration["language"] = "en"
         content = make_content(mirror, zim.name, zim.read_bytes())
         yield make_plan(places, content, card_configuration=configuration)
 
@@ -98,3 +100,10 @@ def test_the_machine_is_that_of_the_base_image(plan: ImagePlan, places: Places) 
         missing(PC.program)
 
     assert require_machine(plan, places) is PC
+
+
+def test_an_image_on_another_maker_s_base_is_not_tried(plan: ImagePlan, places: Places) -> None:
+    record = places.bases / "cardshop-amd64.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"recipe": ""}))
+
+    assert require_machine(plan, places) is None
