@@ -68,8 +68,9 @@ def boot(image: Path, *, serial_log: Path, timeout: float, machine: Machine = PC
     serial_log.unlink(missing_ok=True)
     with command(machine, image, http_port=port, serial_log=serial_log) as argv:
         begun = time.monotonic()
-        argv[0] = find(argv[0])
-        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        # It ends with us, however we end: nobody else would ever switch it off.
+        tied = [find("setpriv"), "--pdeathsig", "KILL", "--", find(argv[0]), *argv[1:]]
+        with subprocess.Popen(tied, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
             try:
                 wait_for_answer(process, port, serial_log, timeout)
                 yield VirtualMachine(port, time.monotonic() - begun, serial_log)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from cardshop.contract.errors import ProgramFailed
 from cardshop.fit import BOOT_OFFSET
-from cardshop.machines import boot_files
+from cardshop.machines import VIRT, boot_files
 from cardshop.programs import run
 from cardshop.virtual_machine import boot
 from tests.conftest import missing
+from tests.real_stack import wait_until
 from tests.tiny_base import make_tiny_base
 
 
@@ -68,3 +71,35 @@ def test_a_kernel_that_does_not_start_ends_the_wait_with_what_qemu_said(tmp_path
     assert "QEMU ended" in told.value.sentence
     assert "kernel" in told.value.hint
     assert beginning(card) == before
+
+
+def switch_on(card: Path, folder: Path) -> None:
+    with boot(card, serial_log=folder / "log", timeout=120, machine=VIRT):
+        pass
+
+
+def machines_with(folder: Path) -> list[int]:
+    """The virtual machines whose files lie in the folder, by process."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if b"qemu-system" in words[0] and any(str(folder).encode() in word for word in words):
+                found.append(int(process.name))
+    return found
+
+
+def test_a_machine_does_not_outlive_a_worker_that_is_killed(tmp_path: Path) -> None:
+    if shutil.which(VIRT.program) is None:
+        missing("qemu-system-arm")
+    settings = b"kernel=vmlinuz\ninitramfs initrd.img followkernel\n"
+    files = {"vmlinuz": b"no kernel", "initrd.img": b"disk", "config.txt": settings, "cmdline.txt": b"quiet"}
+    card = card_in(tmp_path / "card", files)
+    worker = multiprocessing.get_context("spawn").Process(target=switch_on, args=(card, tmp_path))
+    worker.start()
+    wait_until("it runs", lambda: bool(machines_with(tmp_path)), 60)
+
+    worker.kill()
+    worker.join()
+
+    wait_until("it is gone", lambda: not machines_with(tmp_path), 10)
