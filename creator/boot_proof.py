@@ -24,8 +24,8 @@ from creator.booted_card import BootedCard, Page
 from creator.card import LIBRARY
 from creator.portal_picture import take_picture
 
-BOOT_SECONDS = 300.0
-"""Until a card's portal answers: ten times what an emulated one takes on a host that has nothing else."""
+BOOT_SECONDS = 600.0
+"""Until a card's portal answers: ten times what an emulated one takes on a host with nothing else to do."""
 
 READY_SECONDS = 60.0
 """From the first page that the card gives to its own word that it is ready."""
