@@ -112,7 +112,7 @@ class ImageBuilt:
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast a card was, in bytes a second, over its pieces of up to 4 MiB."""
+    """How fast a card was, in bytes a second, over parts of about 16 MiB."""
 
     median: int
     worst: int

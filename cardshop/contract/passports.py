@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import urllib.parse
 from dataclasses import dataclass
 from typing import ClassVar, Self, TypeVar
 
 from cardshop.contract import wire
 from cardshop.contract.errors import MessageRejected
+
+_NUMBER = re.compile(r"[0-9]{1,20}")
 
 _READABLE = " :+,@/"
 """Characters that stay as they are beside letters, digits and ``_.-~``."""
@@ -55,14 +58,6 @@ class ImageStatement:
         """The text; its values have no names."""
         return f"{self.KIND}\n{self.digest}\n{self.manifest_sha256}\n"
 
-    @classmethod
-    def from_statement(cls, statement: str) -> Self:
-        """Reads the text. Raises MessageRejected."""
-        kind, *values = statement.splitlines()
-        if kind != cls.KIND or len(values) != 2:
-            raise MessageRejected("The statement is none about an image.")
-        return cls(*values)
-
 
 @dataclass(frozen=True)
 class CardStatement:
@@ -91,7 +86,7 @@ class CardStatement:
 class Passport:
     """The whole passport of a verified card. Signed when it is asked for, from what the scheduler keeps.
 
-    Speeds are bytes a second, of pieces of up to 4 MiB; 0 where nothing was measured.
+    Speeds are bytes a second, of parts of about 16 MiB; 0 where nothing was measured.
     """
 
     KIND: ClassVar[str] = "cardshop passport 1"
@@ -143,7 +138,7 @@ def _from_lines(cls: type[T], kind: str, statement: str) -> T:
     for field in dataclasses.fields(cls):
         value = urllib.parse.unquote(told.get(field.name, ""))
         number = field.type == "int"
-        if field.name not in told or (number and not value.isdecimal()):
+        if field.name not in told or (number and not _NUMBER.fullmatch(value)):
             raise MessageRejected(f"The statement's line {field.name} is missing or wrong.", field=field.name)
         values[field.name] = int(value) if number else value
     return cls(**values)  # type: ignore[arg-type]  # each value has the type of its field
