@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cardshop.command.__main__ import main
 from cardshop.contract.errors import DoesNotFit
 from cardshop.demo.proof import prove_card
 from tests.customers import Customer, insert_empty_cards, publish
@@ -51,7 +54,7 @@ def writes(order: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_an_order_becomes_cards_that_other_people_s_tools_find_right(
-    stack: RealStack, customer: Customer, content: str
+    stack: RealStack, customer: Customer, content: str, tmp_path: Path
 ) -> None:
     insert_empty_cards(stack)
     operator = stack.api("operator")
@@ -66,7 +69,9 @@ def test_an_order_becomes_cards_that_other_people_s_tools_find_right(
     customer.assert_good(order)
     images = stack.stack.folder.inside("data", "warehouse", "images")
     zim = stack.stack.services.library.folder / "journeys.zim"
-    keys = {item["key"]: item["public_pem"] for item in operator.get("/v1/image-keys")["items"]}
+    told = operator.get("/v1/image-keys")
+    keys, keys_file = {item["key"]: item["public_pem"] for item in told["items"]}, tmp_path / "keys.json"
+    keys_file.write_text(json.dumps(told))
     for task in writes(order):
         slot = task["outcome"]["slot"]
         card = stack.cards.card_in(slot)
@@ -74,6 +79,7 @@ def test_an_order_becomes_cards_that_other_people_s_tools_find_right(
         block_map, number = images / f"{order['image_digest']}.bmap", order["number"]
         proof = prove_card(slot, card.path, block_map, {zim.name: zim}, order=number, keys=keys)
         assert proof.problems == ()
+        assert main(["verify", str(card.path), "--keys", str(keys_file)]) == 0
     passports = operator.get(f"/v1/orders/{order['id']}/passports")["items"]
     assert [passport["serial"] for passport in passports] == [
         task["outcome"]["card"]["serial"] for task in writes(order)

@@ -21,6 +21,7 @@ from cardshop.fit import BOOT_BYTES, BOOT_OFFSET, Layout, layout
 from cardshop.image_format import Manifest
 from cardshop.programs import run
 from creator.plan import BuiltImage
+from tests.cards import loop_device, need_loop_devices
 from tests.image_plans import IMAGE_BYTES
 from tests.tiny_base import ROOT_BYTES
 from tests.written_cards import ANOTHER, SHOP, Written, build_zim_image, write_image
@@ -157,6 +158,18 @@ def test_a_card_that_was_started_is_used_while_its_contents_are_whole(card: Writ
     place = next(item for item in card.manifest.chunks if item.offset > PARTS.data_offset + 80 * BLOCK)
     card.flip(place.offset + 5, 1)
     assert card.check().verdict is Verdict.DAMAGED
+
+
+def test_a_device_answers_itself_and_not_from_what_was_read_of_it_before(card: Written) -> None:
+    need_loop_devices()
+    place = next(item for item in card.manifest.chunks if item.offset > PARTS.data_offset + 80 * BLOCK)
+    with loop_device(card.path) as device:
+        seen = Written(device, card.manifest, card.keys)
+        assert seen.check().verdict is Verdict.GOOD
+
+        card.flip(place.offset, 2)
+
+        assert seen.check().verdict is Verdict.DAMAGED
 
 
 def test_a_card_that_ends_too_early_is_damaged(card: Written) -> None:
