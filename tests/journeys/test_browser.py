@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -84,7 +85,10 @@ def test_an_operator_goes_from_log_in_to_shipped_cards(
     listed = {part["name"] for part in page.request.get(link).json()["components"]}
     assert {"cardshop-amd64", PACKAGES[0].name} < listed
     order_id = page.url.rsplit("/", 1)[1]
-    assert_good(stack, stack.api("operator").get(f"/v1/orders/{order_id}"))
+    order = stack.api("operator").get(f"/v1/orders/{order_id}")
+    assert_good(stack, order)
+
+    look_at_labels(page, order, photographer)
 
     page.get_by_text("Ship", exact=True).click()
     page.get_by_label("Tracking number").fill("RB 123 456 789")
@@ -156,6 +160,14 @@ def make_recipe(page: Page, photographer: Photographer) -> str:
     photographer.take("recipe", whole=True)
     page.get_by_role("button", name="Save the recipe").click()
     return name
+
+
+def look_at_labels(page: Page, order: dict[str, Any], photographer: Photographer) -> None:
+    """Goes to the labels of all cards and back."""
+    page.get_by_role("link", name="Labels", exact=True).click()
+    expect(page.get_by_role("img", name=re.compile("QR code of the passport"))).to_have_count(2)
+    photographer.take("labels")
+    page.get_by_role("link", name=str(order["number"]), exact=True).click()
 
 
 def photograph_build(page: Page, photographer: Photographer) -> None:
