@@ -102,7 +102,7 @@ bench-dispatch: $(STAMP) ## Measure how soon an accepted order reaches a worker,
 bench-monitor: $(STAMP) ## Measure how fast events are folded, beside Flower (some minutes)
 	@$(PYTHON) -m bench.monitor
 
-bench-writer: $(STAMP) ## Measure how long a verified card takes, beside dd + cmp and bmaptool (some minutes; root)
+bench-writer: $(STAMP) ## Measure how long a verified card takes, beside dd + cmp and bmaptool (half an hour, 40 GB; root)
 	@$(PYTHON) -m bench.writer
 
 bench-creator: base-amd64 ## Measure how long an image takes, beside cp, a loop mount, mke2fs and Offspot's image-creator (50 GB)
