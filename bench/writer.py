@@ -42,6 +42,7 @@ from cardshop.image_format import CHUNK_BYTES, BlockMap, Chunk, Manifest, Range
 from cardshop.programs import run
 from tests.cards import DIGEST, MIB, Listener, claim_of, write_task
 from writer.aside import Aside
+from writer.history import SpeedHistory
 from writer.image_cache import ImageCache
 from writer.ledger import Ledger
 from writer.slots import PATIENCE_SECONDS, DeviceSlot
@@ -174,6 +175,7 @@ def written(folder: Path, image: Image, card: ThrottledCard) -> None:
         ledger=Ledger(state),
         cache=ImageCache(folder / "cache", 10**12),
         ca_file=Path(certifi.where()),
+        speeds=SpeedHistory(folder / "cache" / "card-speeds.json"),
         aside=Aside(PATIENCE_SECONDS),
         pause=_no_waiting,
     )

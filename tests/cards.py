@@ -19,6 +19,7 @@ from cardshop.contract.tasks import BaseReference, Claim, WarehouseAccess, Write
 from cardshop.image_format import BlockMap, Chunk, Manifest, Range
 from cardshop.programs import run
 from writer.aside import Aside
+from writer.history import SpeedHistory
 from writer.image_cache import ImageCache
 from writer.ledger import Ledger
 from writer.slots import Slot, VirtualSlot
@@ -155,6 +156,7 @@ class Bench:
             ledger=Ledger(folder / "state"),
             cache=ImageCache(folder / "cache", 10**12),
             ca_file=Path(certifi.where()),
+            speeds=SpeedHistory(folder / "cache" / "card-speeds.json"),
             aside=Aside(patience_seconds),
             pause=lambda _seconds: self.while_waiting(),
         )

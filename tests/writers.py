@@ -17,6 +17,7 @@ from cardshop.contract.events import Phase
 from cardshop.contract.tasks import WarehouseAccess
 from tests.cards import DIGEST, NO_WAREHOUSE, claim_of, write_task
 from writer.aside import Aside
+from writer.history import SpeedHistory
 from writer.image_cache import ImageCache
 from writer.ledger import Ledger
 from writer.slots import PATIENCE_SECONDS, slot_at
@@ -72,6 +73,7 @@ def main(words: list[str]) -> int:
         ledger=Ledger(folder / f"state-{slot.name}"),
         cache=ImageCache(folder / "cache", 10**12),
         ca_file=Path(ca_file),
+        speeds=SpeedHistory(folder / "cache" / "card-speeds.json"),
         aside=Aside(PATIENCE_SECONDS),
         pause=threading.Event().wait,
     )

@@ -12,6 +12,7 @@ from cardshop.contract.events import Outcome
 from cardshop.contract.tasks import Claim, WriteTask
 from cardshop.worker import Job, Reporter, Slots, run_worker
 from writer.aside import Aside
+from writer.history import SpeedHistory
 from writer.image_cache import ImageCache
 from writer.ledger import Ledger
 from writer.settings import Settings
@@ -32,6 +33,7 @@ def run(settings: Settings) -> int:
         ledger=ledger,
         cache=ImageCache(settings.cache, settings.cache_bytes),
         ca_file=settings.ca_file,
+        speeds=SpeedHistory(settings.cache / "card-speeds.json"),
         aside=Aside(PATIENCE_SECONDS),
         pause=threading.Event().wait,  # never set; the signal that stops the work ends it
     )

@@ -97,6 +97,12 @@ def fixed_name(number: int) -> str:
     return " ".join(part for part in parts if part)
 
 
+def model(number: int) -> str:
+    """The card's maker and name; where only its reader is known (USB), that one's vendor and model."""
+    maker, name = attribute(number, "device/manfid"), attribute(number, "device/name")
+    return f"{maker} {name}" if maker and name else fixed_name(number)
+
+
 def is_loop_over_device(number: int) -> bool:
     """Whether it is a loop device whose file is a device."""
     return _number_at(attribute(number, "loop/backing_file")) != 0

@@ -33,7 +33,7 @@ class Record:
     task_id: str
     attempt: int
     image_digest: str
-    why: str = ""  # it failed
+    why: str = ""  # it failed, or what is to be said of a good one
 
     def is_good_for(self, task_id: str, attempt: int) -> bool:
         """Whether it is the verified card of this very attempt."""

@@ -23,7 +23,9 @@ class Settings(WorkerSettings):
         InvalidInput: a value that can't be.
     """
 
-    cache: Path = setting("folder for downloaded images; all writers of the host share it")
+    cache: Path = setting(
+        "folder for downloaded images and the speeds of cards; all writers of the host share it"
+    )
     state: Path = setting("this writer's own folder: what it knows of the card in its slot")
     slot: str = setting("the slot's name, for example A")
     slot_path: Path = setting("a folder (virtual slot) or a block device such as /dev/disk/by-path/...")

@@ -56,6 +56,12 @@ class Inserted:
     path: Path  # of the file or the device itself, no symbolic link
     identity: Identity
     fixed_device: str = ""  # what the configuration allows here though it can't be taken out
+    model: str = ""  # of the card, or of the reader where that doesn't tell it
+
+    @property
+    def kind(self) -> str:
+        """What cards have in common that should be equally fast: their model and their size to the byte."""
+        return f"{self.model} {self.card.size_bytes}".strip()
 
     @property
     def is_device(self) -> bool:
@@ -129,7 +135,8 @@ class DeviceSlot:
         if identity.size_bytes == 0:
             return None
         card = Card(_serial(identity), identity.size_bytes)
-        return Inserted(card, self.path, device, identity, self.fixed_device)
+        model = block_device.model(identity.number)
+        return Inserted(card, self.path, device, identity, self.fixed_device, model)
 
 
 def slot_at(name: str, path: Path, fixed_device: str = "") -> Slot:

@@ -21,6 +21,7 @@ from cardshop.contract.tasks import Claim, WriteTask
 from cardshop.warehouse_client import Warehouse
 from writer.aside import Aside, Silent
 from writer.filling import Filled, Stopwatch, fill, look
+from writer.history import CardSpeed, SpeedHistory
 from writer.image_cache import CachedImage, Fetch, ImageCache
 from writer.ledger import Ledger, Record, Verdict
 from writer.passport import content_of_card
@@ -63,6 +64,7 @@ class Workplace:
     ledger: Ledger
     cache: ImageCache
     ca_file: Path  # of the private CA, for the warehouse
+    speeds: SpeedHistory  # of the cards on this host
     aside: Aside  # where the card is touched
     pause: Pause
     clock: Callable[[], float] = time.monotonic
@@ -141,7 +143,8 @@ class _Unit:
                 inserted = self._wait_for_card()
             filled = self._tried(inserted)
             if filled is not None:
-                self._place.ledger.keep(_record(self._task, inserted.card, Verdict.GOOD))
+                note = self._compared(inserted, filled)
+                self._place.ledger.keep(_record(self._task, inserted.card, Verdict.GOOD, note))
                 return CardWritten(
                     self._task.image_digest,
                     self._place.slot.name,
@@ -153,7 +156,19 @@ class _Unit:
                     retries=filled.retries,
                     write_speed=filled.write_speed,
                     read_speed=filled.read_speed,
+                    note=note,
                 )
+
+    def _compared(self, inserted: Inserted, filled: Filled) -> str:
+        """What is said of a good card that is much slower than its kind."""
+        if filled.write_speed is None or filled.read_speed is None:
+            return ""
+        speed = CardSpeed(filled.write_speed.median, filled.read_speed.median)
+        note = self._place.speeds.add(inserted.kind, speed)
+        if note:
+            log.warning("slow card", slot=self._place.slot.name, card=inserted.card.serial, why=note)
+            self._teller.log(note)
+        return note
 
     def _tried(self, inserted: Inserted) -> Filled | None:
         """How it went when the card is good; otherwise it is marked, or tried again in a moment."""

@@ -132,6 +132,8 @@ class CardWritten:
     retries: int = 0  # requests that went through only in smaller pieces
     write_speed: Speed | None = None  # None: it was written before, its report was lost
     read_speed: Speed | None = None
+    note: str = ""  # what people should know of a good card: it is much slower than its kind
+    kept_bytes: int = 0  # of the mapped ones: they were on the card already, and were not written again
 
 
 @dataclass(frozen=True)

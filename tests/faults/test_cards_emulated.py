@@ -27,6 +27,7 @@ from tests.cards import (
     wrong_pieces,
 )
 from tests.failing_cards import Emulated, Fault, emulated_card
+from writer.history import LEAST_CARDS
 from writer.slots import DeviceSlot
 
 DEAD = Fault(dies_after=0)
@@ -34,7 +35,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "cards.md"
 ROWS: dict[str, str] = {}
 """What each test saw."""
 
-ROWS_IN_THE_TABLE = 11
+ROWS_IN_THE_TABLE = 12
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +112,8 @@ def seen(kind: str, inside: Reader, outcome: str, says: str = "", other: str = "
     inserted = inside.bench.place.slot.inserted()
     record = inside.bench.place.ledger.record_of(inserted.card) if inserted else None
     verdict = record.verdict if record else "none"
+    if record and record.verdict == "good" and record.why:
+        verdict = "good, slow"
     ROWS[kind] = f"| {kind} | {says or '—'} | {other}{verdict} | `{outcome}` |"
 
 
@@ -125,6 +128,23 @@ def test_a_slow_card_is_written(tmp_path: Path) -> None:
 
         seen("slow (20 MB/s)", inside, outcome)
     assert outcome == "succeeded"
+    assert wrong_pieces(inside.card.memory, inside.bench.manifest) == []
+
+
+def test_a_card_that_is_much_slower_than_others_of_its_kind_is_good_and_told(tmp_path: Path) -> None:
+    with reader(tmp_path, Fault(seconds_per_mib=0.02)) as inside:
+        for card in range(LEAST_CARDS):
+            inside.bench.write(f"task-{card}")
+            inside.bench.place.ledger.forget_all_but(None)
+        inside.card.fail(Fault(seconds_per_mib=0.1))
+        written = inside.bench.write("task-slow")
+
+        sentence = written.note.partition(":")[0]
+        seen("a fifth as fast as others of its model", inside, "succeeded", f"{sentence}.")
+        asked = inside.bench.why_not("task-next")
+    assert sentence == "The card is much slower than its kind"
+    assert asked.startswith("Take the written card sample out of slot A")
+    assert asked.endswith(written.note)
     assert wrong_pieces(inside.card.memory, inside.bench.manifest) == []
 
 
