@@ -179,11 +179,9 @@ def _label(file: Path, keys: PublicKeys) -> Passport:
 
 def _with_label(finding: Finding, label: Passport, card: OpenedCard) -> Finding:
     stated = finding.card
-    same = stated is not None and (stated.task, stated.image, stated.manifest, stated.unit) == (
-        label.task,
-        label.image,
-        label.manifest,
-        label.unit,
+    same = stated is not None and all(
+        getattr(stated, name) == getattr(label, name)
+        for name in ("task", "attempt", "unit", "image", "manifest")
     )
     if finding.verdict is Verdict.NOT_GENUINE or (same and card.serial in ("", label.serial)):
         return finding

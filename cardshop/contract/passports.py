@@ -69,6 +69,7 @@ class CardStatement:
     unit: int  # which card of the order, from 1
     units: int
     task: str
+    attempt: int  # of the task: of two cards written for one place in the order, the last counts
     image: str  # digest that names it
     manifest: str  # SHA-256 of the image's manifest
 
@@ -95,6 +96,7 @@ class Passport:
     unit: int
     units: int
     task: str
+    attempt: int
     image: str
     manifest: str
     serial: str  # of the card

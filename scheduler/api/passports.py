@@ -19,6 +19,7 @@ class Passport(Told):
     unit: int
     units: int
     task: str
+    attempt: int
     image: str
     manifest: str  # SHA-256 of the image's manifest
     serial: str

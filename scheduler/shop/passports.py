@@ -28,6 +28,7 @@ def for_card(store: Store, seal: Seal, order: Order, task: Task) -> Signed | Non
         unit=task.unit,
         units=order.draft.quantity,
         task=task.id,
+        attempt=task.attempt,
         image=task.image_digest,
         manifest=image["manifest_sha256"],
     )
@@ -55,6 +56,7 @@ def facts_of(order: Order, task: Task) -> Passport | None:
         unit=task.unit,
         units=order.draft.quantity,
         task=task.id,
+        attempt=task.attempt,
         image=task.image_digest,
         manifest=outcome.get("manifest_sha256", ""),
         serial=outcome["card"]["serial"],

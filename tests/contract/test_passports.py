@@ -12,12 +12,13 @@ from cardshop.contract.errors import MessageRejected
 from cardshop.contract.passports import CardStatement, ImageStatement, Passport, Signed
 
 IMAGE, MANIFEST = "0f" * 32, "1e" * 32
-CARD = CardStatement(order=12, unit=3, units=40, task="task-1", image=IMAGE, manifest=MANIFEST)
+CARD = CardStatement(order=12, unit=3, units=40, task="task-1", attempt=2, image=IMAGE, manifest=MANIFEST)
 PASSPORT = Passport(
     order=12,
     unit=3,
     units=40,
     task="task-1",
+    attempt=2,
     image=IMAGE,
     manifest=MANIFEST,
     serial="SD 32 GB, n° 1",
@@ -33,9 +34,10 @@ PASSPORT = Passport(
     read_worst=39_000_000,
     retries=1,
 )
-CARD_TEXT = f"cardshop card 1\norder 12\nunit 3\nunits 40\ntask task-1\nimage {IMAGE}\nmanifest {MANIFEST}\n"
+TEXT = f"order 12\nunit 3\nunits 40\ntask task-1\nattempt 2\nimage {IMAGE}\nmanifest {MANIFEST}\n"
+CARD_TEXT = f"cardshop card 1\n{TEXT}"
 PASSPORT_TEXT = (
-    f"cardshop passport 1\norder 12\nunit 3\nunits 40\ntask task-1\nimage {IMAGE}\nmanifest {MANIFEST}\n"
+    f"cardshop passport 1\n{TEXT}"
     "serial SD 32 GB, n%C2%B0 1\nsize 31272730624\nverified 600000000\nat 2026-01-02T03:04:05Z\nslot A\n"
     "writer writer-1\nhost rack-1\nwrite_median 20000000\nwrite_worst 17500000\nread_median 40000000\n"
     "read_worst 39000000\nretries 1\n"

@@ -80,7 +80,7 @@ def test_a_claim_brings_what_the_card_says(api: Api, tmp_path: Path) -> None:
     PublicKeys.from_file(keys_file(api, tmp_path)).check(signed)
     number = api.store.orders.get(first.order_id).number
     assert CardStatement.from_statement(signed.statement) == CardStatement(
-        number, 1, 2, first.id, DIGEST, "e" * 64
+        number, 1, 2, first.id, 1, DIGEST, "e" * 64
     )
 
 

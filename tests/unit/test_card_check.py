@@ -110,7 +110,7 @@ def test_a_signature_of_a_key_with_the_shops_name_is_not_genuine(tmp_path: Path,
 def test_a_passport_that_was_copied_onto_another_image_is_caught(tmp_path: Path, image: BuiltImage) -> None:
     other = build_zim_image(tmp_path, "Two")
     manifest = Manifest.from_file(image.manifest)
-    stated = CardStatement(12, 3, 40, "task-1", manifest.digest, image.manifest_sha256)
+    stated = CardStatement(12, 3, 40, "task-1", 1, manifest.digest, image.manifest_sha256)
 
     forged = write_image(tmp_path / "card", other, SHOP, passport=SHOP.sign(stated.to_statement()))
 

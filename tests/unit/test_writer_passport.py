@@ -28,7 +28,7 @@ def bench(tmp_path: Path) -> Bench:
 
 def signed_for(bench: Bench, **changes: object) -> Signed:
     document = (bench.image / f"{DIGEST}.json").read_bytes()
-    stated = CardStatement(12, 1, 2, "task-1", DIGEST, hashlib.sha256(document).hexdigest())
+    stated = CardStatement(12, 1, 2, "task-1", 1, DIGEST, hashlib.sha256(document).hexdigest())
     return Signed("key-1", replace(stated, **changes).to_statement(), "c2lnbmF0dXJl")  # type: ignore[arg-type]
 
 
