@@ -8,8 +8,10 @@ list of files says, itself covered by chunks.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -224,19 +226,29 @@ def _wrong_chunks(read: Read, manifest: Manifest, observe: Observe) -> list[Chun
     done = 0
     chunks = manifest.chunks_of_every_card()
     total = sum(chunk.length for chunk in chunks)
-    for chunk in chunks:
-        if not _holds(read, chunk):
+    for chunk, content in _read_ahead(read, chunks):
+        if content is None or hashlib.sha256(content).hexdigest() != chunk.sha256:
             wrong.append(chunk)
         done += chunk.length
         observe(done, total)
     return wrong
 
 
-def _holds(read: Read, chunk: Chunk) -> bool:
-    try:
-        return hashlib.sha256(read(chunk.offset, chunk.length)).hexdigest() == chunk.sha256
-    except OSError:
-        return False
+def _read_ahead(read: Read, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, bytes | None]]:
+    """Each chunk with its bytes; None: they can't be read. The next is read while one is looked at."""
+
+    def content(chunk: Chunk) -> bytes | None:
+        try:
+            return read(chunk.offset, chunk.length)
+        except OSError:
+            return None
+
+    with ThreadPoolExecutor(1, thread_name_prefix="read") as reader:
+        ahead: Future[bytes | None] | None = None
+        for chunk, following in itertools.zip_longest(chunks, chunks[1:]):
+            now = ahead or reader.submit(content, chunk)
+            ahead = None if following is None else reader.submit(content, following)
+            yield chunk, now.result()
 
 
 def _file_map(read: Read, manifest: Manifest, wrong: Sequence[Chunk]) -> FileMap | None:

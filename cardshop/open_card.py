@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from cardshop.contract.errors import InvalidInput, NotAllowed, NotFound
+from cardshop.contract.errors import InvalidInput, NotAllowed, NotFound, Unavailable
 from cardshop.fat32 import Read
+
+_GONE = (errno.ENODEV, errno.ENXIO, errno.ENOMEDIUM)
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ def opened_card(path: Path) -> Iterator[OpenedCard]:
 
     Raises:
         NotFound, NotAllowed, InvalidInput: there is none, it may not be read, it is something else.
+        Unavailable: out of a read: it was taken out.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -42,9 +47,19 @@ def opened_card(path: Path) -> Iterator[OpenedCard]:
             raise InvalidInput(f"{path} is neither a block device nor an image file.")
         # What was read or written before is dropped, so that the card itself answers.
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        yield OpenedCard(lambda offset, length: os.pread(descriptor, length, offset), _serial(status))
+        yield OpenedCard(partial(_read, descriptor, path), _serial(status))
     finally:
         os.close(descriptor)
+
+
+def _read(descriptor: int, path: Path, offset: int, length: int) -> bytes:
+    try:
+        return os.pread(descriptor, length, offset)
+    except OSError as error:
+        if error.errno in _GONE:
+            sentence = f"The card in {path} was taken out."
+            raise Unavailable(sentence, hint="Put it in, and begin again.") from error
+        raise
 
 
 def _serial(status: os.stat_result) -> str:

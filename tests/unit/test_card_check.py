@@ -5,6 +5,7 @@ Which file a byte belongs to, debugfs and mshowfat say here: none of Cardshop's 
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import re
@@ -14,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from cardshop.card_check import Verdict
+from cardshop.card_check import Verdict, check_card
 from cardshop.contract.errors import ImageDamaged
 from cardshop.contract.passports import CardStatement
 from cardshop.fit import BOOT_BYTES, BOOT_OFFSET, Layout, layout
-from cardshop.image_format import Manifest
+from cardshop.image_format import CHUNK_BYTES, Manifest
+from cardshop.open_card import opened_card
 from cardshop.programs import run
 from creator.plan import BuiltImage
 from tests.cards import loop_device, need_loop_devices
@@ -170,6 +172,23 @@ def test_a_device_answers_itself_and_not_from_what_was_read_of_it_before(card: W
         card.flip(place.offset, 2)
 
         assert seen.check().verdict is Verdict.DAMAGED
+
+
+def test_a_sector_that_can_t_be_read_is_damage_of_its_file(card: Written) -> None:
+    large = max(card.manifest.contents, key=lambda content: content.bytes)
+    whole = next(item for item in reversed(card.manifest.chunks) if item.length == CHUNK_BYTES)
+    bad = whole.offset + BLOCK
+
+    with opened_card(card.path) as opened:
+
+        def read(offset: int, length: int) -> bytes:
+            if offset <= bad < offset + length:
+                raise OSError(errno.EIO, "Input/output error")
+            return opened.read(offset, length)
+
+        finding = check_card(read, card.keys, lambda _done, _total: None)
+
+    assert (finding.verdict, finding.broken) == (Verdict.DAMAGED, (f"/data/contents/{large.file}",))
 
 
 def test_a_card_that_ends_too_early_is_damaged(card: Written) -> None:
