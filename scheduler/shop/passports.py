@@ -19,9 +19,12 @@ from scheduler.store.store import Store
 
 
 def for_card(store: Store, seal: Seal, order: Order, task: Task) -> Signed | None:
-    """What the writer puts onto the card of its task; None when the image was lost meanwhile."""
-    image = store.images.kept(task.image_digest)
-    if image is None:
+    """What the writer puts onto the card of its task; None for an image that was never built.
+
+    A writer may have an image that the warehouse keeps no more.
+    """
+    manifest = store.images.manifest_sha256(task.image_digest)
+    if manifest is None:
         return None
     statement = CardStatement(
         order=order.number,
@@ -30,7 +33,7 @@ def for_card(store: Store, seal: Seal, order: Order, task: Task) -> Signed | Non
         task=task.id,
         attempt=task.attempt,
         image=task.image_digest,
-        manifest=image["manifest_sha256"],
+        manifest=manifest,
     )
     return signer(store, seal)(statement.to_statement())
 

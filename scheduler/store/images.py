@@ -59,6 +59,11 @@ class Images:
         image = self._images.find_one({"_id": digest}, {"state": 1}, session=session)
         return image["state"] if image else None
 
+    def manifest_sha256(self, digest: str) -> str | None:
+        """Of the image's manifest, when it was kept last; None when it never was."""
+        image = self._images.find_one({"_id": digest}, {"manifest_sha256": 1})
+        return image["manifest_sha256"] if image else None
+
     def deleted(self, digest: str, session: Session) -> None:
         """The warehouse has it no more."""
         self._change(digest, ImageEvent.DELETED, "warehouse", {}, session)

@@ -84,6 +84,17 @@ def test_a_claim_brings_what_the_card_says(api: Api, tmp_path: Path) -> None:
     )
 
 
+def test_a_writer_that_has_the_image_gets_its_passport_though_the_warehouse_keeps_it_no_more(
+    api: Api,
+) -> None:
+    first = built(api)[0]
+    before = claimed(api, first)
+
+    api.store.transaction(lambda session: api.store.images.lose(DIGEST, None, session))
+
+    assert claimed(api, first) == before
+
+
 def test_a_task_that_is_claimed_again_says_the_same_byte_for_byte(api: Api) -> None:
     first = built(api)[0]
 
