@@ -102,7 +102,7 @@ def show_order(desk: Desk, arguments: argparse.Namespace) -> None:
 def list_passports(desk: Desk, arguments: argparse.Namespace) -> None:
     """Lists passports; as JSON with their signatures."""
     order = find_order(desk, arguments.order)
-    passports = desk.session.get(f"/v1/orders/{order['id']}/passports")["items"]
+    passports = list(desk.session.every(f"/v1/orders/{order['id']}/passports"))
     rows = [
         (
             passport["unit"],

@@ -6,10 +6,10 @@ from cardshop.contract.passports import Passport as Facts
 from cardshop.contract.passports import Signed
 from scheduler.api.operations import Resource, operation
 from scheduler.api.orders import seen_order
-from scheduler.api.schemas import Listed, Signature, Told
+from scheduler.api.schemas import Listed, Paged, Signature, Told
 from scheduler.domain.rights import Right
 from scheduler.shop.accounts import Caller
-from scheduler.shop.passports import passports_of
+from scheduler.shop.passports import passports_of, signed
 
 
 class Passport(Told):
@@ -45,14 +45,18 @@ class Passport(Told):
 class OrderPassportList(Resource):
     """``/v1/orders/{order_id}/passports``."""
 
-    @operation("List the passports of an order's verified cards", Right.READ_ORDERS, answer=Listed[Passport])
-    def get(self, caller: Caller, order_id: str) -> Listed[Passport]:
+    @operation(
+        "List the passports of an order's verified cards",
+        Right.READ_ORDERS,
+        query=Paged,
+        answer=Listed[Passport],
+    )
+    def get(self, caller: Caller, order_id: str, query: Paged) -> Listed[Passport]:
         """By unit; a card that isn't verified has none."""
         services = self.services
         order = seen_order(services, order_id, caller)
-        tasks = services.store.tasks.of_order(order.id)
-        items = [
-            Passport.of(facts, signed)
-            for facts, signed in passports_of(services.store, services.seal, order, tasks)
-        ]
-        return Listed[Passport](items=items, total=len(items))
+        every = passports_of(order, services.store.tasks.of_order(order.id))
+        page = every[query.skip : query.skip + query.per_page]
+        statements = signed(services.store, services.seal, page)
+        items = [Passport.of(*both) for both in zip(page, statements, strict=True)]
+        return Listed[Passport](items=items, total=len(every))

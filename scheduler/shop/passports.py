@@ -38,13 +38,15 @@ def for_card(store: Store, seal: Seal, order: Order, task: Task) -> Signed | Non
     return signer(store, seal)(statement.to_statement())
 
 
-def passports_of(
-    store: Store, seal: Seal, order: Order, tasks: Sequence[Task]
-) -> list[tuple[Passport, Signed]]:
+def passports_of(order: Order, tasks: Sequence[Task]) -> list[Passport]:
     """The passports of all verified cards of an order, by unit."""
-    found = [passport for task in tasks if (passport := facts_of(order, task)) is not None]
+    return [passport for task in tasks if (passport := facts_of(order, task)) is not None]
+
+
+def signed(store: Store, seal: Seal, passports: Sequence[Passport]) -> list[Signed]:
+    """Each passport's statement, signed."""
     sign = signer(store, seal)
-    return [(passport, sign(passport.to_statement())) for passport in found]
+    return [sign(passport.to_statement()) for passport in passports]
 
 
 def facts_of(order: Order, task: Task) -> Passport | None:

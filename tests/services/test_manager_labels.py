@@ -33,19 +33,18 @@ def manager(api: Api, tmp_path: Path) -> Iterator[FlaskClient]:
         yield client
 
 
-def one_of_two_verified(api: Api) -> str:
-    """An order whose first card is verified."""
+def one_of_two_verified(api: Api, verified: int = 1) -> str:
+    """An order of two cards of which so many are verified."""
     for role in (Role.CREATOR, Role.WRITER):
         api.store.workers.seen(role.value, role, f"{role.value}@desk", online=True)
     order = orders.place(api.store, replace(a_draft(quantity=2), owner="client"))
-    image, card, _other = api.store.tasks.of_order(order.id)
+    image, *cards = api.store.tasks.of_order(order.id)
     image = claim(api.store, image.id, 1, worker="creator", role=Role.CREATOR).task
     fold_event(api.store, told(image, EventType.TASK_SUCCEEDED, body=image_built()), sender="creator")
-    card = claim(api.store, card.id, 1, worker="writer", role=Role.WRITER).task
-    written = replace(
-        card_written(), host="rack-1", retries=2, write_speed=Speed(20_000_000, 17_000_000), read_speed=None
-    )
-    fold_event(api.store, told(card, EventType.TASK_SUCCEEDED, body=written), sender="writer")
+    written = replace(card_written(), host="rack-1", retries=2, write_speed=Speed(20_000_000, 17_000_000))
+    for card in cards[:verified]:
+        claimed = claim(api.store, card.id, 1, worker="writer", role=Role.WRITER).task
+        fold_event(api.store, told(claimed, EventType.TASK_SUCCEEDED, body=written), sender="writer")
     return order.id
 
 
@@ -93,6 +92,24 @@ def test_a_card_that_is_not_verified_has_no_label(api: Api, manager: FlaskClient
     nothing = orders.place(api.store, a_draft(image_digest="5" * 64))
     assert "No card of this order is verified yet" in visitor.get(f"/orders/{nothing.id}/labels").text
     assert "/labels" not in visitor.get(f"/orders/{nothing.id}").html
+
+
+def test_the_labels_of_a_large_order_come_page_by_page(
+    api: Api, manager: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("manager.pages.labels.PER_PAGE", 1)
+    order_id = one_of_two_verified(api, verified=2)
+    visitor = Visitor(manager, "operator")
+
+    first, second = (
+        visitor.get(f"/orders/{order_id}/labels"),
+        visitor.get(f"/orders/{order_id}/labels?page=2"),
+    )
+
+    assert ("Card 1 of 2" in first.text, "Card 2 of 2" in first.text) == (True, False)
+    assert ("Card 1 of 2" in second.text, "Card 2 of 2" in second.text) == (False, True)
+    assert "labels?page=2" in first.html
+    assert "2 labels, 1 a page" in first.text
 
 
 def test_nobody_sees_the_labels_of_another_s_order(api: Api, manager: FlaskClient) -> None:

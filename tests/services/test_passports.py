@@ -152,6 +152,16 @@ def test_a_card_that_is_not_verified_has_no_passport(api: Api) -> None:
     assert api.get(f"/v1/orders/{first.order_id}/passports") == {"items": [], "total": 0}
 
 
+def test_passports_are_told_page_by_page(api: Api) -> None:
+    task = verified(api)
+    path = f"/v1/orders/{task.order_id}/passports"
+
+    first, second = api.get(f"{path}?per_page=1"), api.get(f"{path}?per_page=1&page=2")
+
+    assert ([item["unit"] for item in first["items"]], first["total"]) == ([1], 1)
+    assert (second["items"], second["total"]) == ([], 1)
+
+
 def test_a_client_sees_the_passports_of_its_own_cards_only(api: Api) -> None:
     task = verified(api)
 
