@@ -23,7 +23,7 @@ from cardshop.image_format import CHUNK_BYTES, Manifest
 from cardshop.open_card import opened_card
 from cardshop.programs import run
 from creator.plan import BuiltImage
-from tests.cards import loop_device, need_loop_devices
+from tests.cards import loop_device, mounted, need_loop_devices
 from tests.image_plans import IMAGE_BYTES
 from tests.tiny_base import ROOT_BYTES
 from tests.written_cards import ANOTHER, SHOP, Written, build_zim_image, write_image
@@ -172,6 +172,20 @@ def test_a_device_answers_itself_and_not_from_what_was_read_of_it_before(card: W
         card.flip(place.offset, 2)
 
         assert seen.check().verdict is Verdict.DAMAGED
+
+
+def test_a_card_whose_system_linux_mounted_and_wrote_to_is_used(card: Written, tmp_path: Path) -> None:
+    need_loop_devices()
+    part = ("--offset", str(PARTS.root_offset), "--sizelimit", str(ROOT_BYTES))
+    with loop_device(card.path, *part) as device, mounted(device, tmp_path / "system") as system:
+        (system / "etc" / "hostname").write_text("library\n")
+        (system / "var").mkdir()
+
+    finding = card.check()
+
+    assert finding.verdict is Verdict.USED, finding
+    assert finding.broken
+    assert not [path for path in finding.broken if path.startswith((f"{BOOT}/", "/data/"))]
 
 
 def test_a_sector_that_can_t_be_read_is_damage_of_its_file(card: Written) -> None:
