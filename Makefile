@@ -21,13 +21,14 @@ NOT_OURS := /^\# WARNING: pip install/,/^cardshop @/d
 
 SEED := 1
 ORDERS := 200
+MOMENTS := 50
 # Processes that test at once: most tests wait for others most of the time.
 TESTERS := 2
 
 PACKAGES_STAMP := $(VENV)/packages.stamp
 STAMP := $(VENV)/setup.stamp
 
-.PHONY: help setup up down status demo check test test-boot boot-arm64 chaos test-containers screenshots wheels deb base-amd64 base-arm64 lock lock-services clean
+.PHONY: help setup up down status demo check test test-boot boot-arm64 chaos chaos-cards test-containers screenshots wheels deb base-amd64 base-arm64 lock lock-services clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -79,6 +80,9 @@ boot-arm64: base-arm64 ## Start a card of the arm64 base on QEMU's virt and rasp
 
 chaos: $(STAMP) ## Kill all parts again and again while orders are worked at (SEED=1 ORDERS=200; root)
 	@$(PYTHON) -m tests.chaos --seed $(SEED) --orders $(ORDERS)
+
+chaos-cards: $(STAMP) ## Kill and cut at MOMENTS=50 moments of cards being made by four writers (SEED=1; root)
+	@$(PYTHON) -m tests.chaos --seed $(SEED) --moments $(MOMENTS) --content-mb 100 --folder var/chaos-cards
 
 test-containers: $(STAMP) ## Take an order to a verified card in containers (needs Docker, or root to start it)
 	@docker version >/dev/null 2>&1 || command -v dockerd >/dev/null || \

@@ -27,7 +27,16 @@ def main() -> int:
     def tell(what: str) -> None:
         console.print(f"[dim]{time.monotonic() - began:7.1f} s[/]  {what}", soft_wrap=True)
 
-    verdict = run(Run(arguments.seed, arguments.orders, arguments.folder.resolve(), tell))
+    verdict = run(
+        Run(
+            arguments.seed,
+            arguments.orders,
+            arguments.folder.resolve(),
+            tell,
+            arguments.moments,
+            arguments.content_mb * 10**6,
+        )
+    )
     for kind, sentences in (
         ("lost", verdict.lost),
         ("doubled", verdict.doubled),
@@ -45,6 +54,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="of the faults and the orders (default: 1)")
     parser.add_argument("--orders", type=int, default=200, help="how many (default: 200)")
+    parser.add_argument(
+        "--moments",
+        type=int,
+        default=0,
+        help="so many faults, each while a card is being made, at its writer, the broker or the warehouse",
+    )
+    parser.add_argument("--content-mb", type=int, default=0, help="of each image (default: almost nothing)")
     parser.add_argument(
         "--folder", type=Path, default=Path("var/chaos"), help="emptied first (default: var/chaos)"
     )

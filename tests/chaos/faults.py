@@ -17,6 +17,8 @@ SINGLE = ("scheduler", "monitor", "beat", "warehouse", "rabbit", "mongod")
 
 PAUSE_SECONDS = (2.0, 5.0)
 CUT_SECONDS = 10.0
+LOOK_SECONDS = 0.25
+"""Between two looks whether the moment for a fault has come."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +30,20 @@ class Fault:
         service: whom it hits.
         cut: its cable is cut for :data:`CUT_SECONDS`; otherwise its process is killed with SIGKILL.
         forgotten: its connections are dead after the cut.
+        phase: of a card's making, at which it is to happen; empty: at any time.
     """
 
     after: float
     service: str
     cut: bool = False
     forgotten: bool = False
+    phase: str = ""
 
     def __str__(self) -> str:
+        at = f" at {self.phase}" if self.phase else ""
         if not self.cut:
-            return f"{self.service} killed"
-        return f"{self.service} cut off{', connections forgotten' if self.forgotten else ''}"
+            return f"{self.service} killed{at}"
+        return f"{self.service} cut off{at}{', connections forgotten' if self.forgotten else ''}"
 
 
 def plan(seed: int, creators: Sequence[str], writers: Sequence[str]) -> Iterator[Fault]:
@@ -58,12 +63,20 @@ def plan(seed: int, creators: Sequence[str], writers: Sequence[str]) -> Iterator
 
 @dataclass
 class Saboteur:
-    """Does what the plan says, in a thread, until it is told to end; the supervisor starts what it kills."""
+    """Does what the plan says, in a thread, until it is told to end; the supervisor starts what it kills.
+
+    Attributes:
+        aim: what a fault hits when its moment has come, None before that.
+        most: so many faults, and no more; None: until the end.
+        done: how many there were.
+    """
 
     stack: Stack
     network: Network
     faults: Iterator[Fault]
     tell: Callable[[str], None]
+    aim: Callable[[Fault], Fault | None] = lambda fault: fault
+    most: int | None = None
     done: int = 0
     _ended: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -81,8 +94,9 @@ class Saboteur:
 
     def _work(self) -> None:
         cuts: dict[str, tuple[float, bool]] = {}
-        for fault in self.faults:
-            if self._wait(fault.after, cuts):
+        while self.done != self.most:
+            fault = self._next(cuts)
+            if fault is None:
                 break
             if fault.cut:
                 self.network.cut(fault.service)
@@ -91,8 +105,19 @@ class Saboteur:
                 continue
             self.done += 1
             self.tell(str(fault))
+        self._wait(CUT_SECONDS, cuts)
         for worker in cuts:
             self.network.mend(worker, forgotten=False)
+
+    def _next(self, cuts: dict[str, tuple[float, bool]]) -> Fault | None:
+        """The next fault when its moment has come; None: the end was asked for before."""
+        planned = next(self.faults)
+        if self._wait(planned.after, cuts):
+            return None
+        while (fault := self.aim(planned)) is None:
+            if self._wait(LOOK_SECONDS, cuts):
+                return None
+        return fault
 
     def _wait(self, seconds: float, cuts: dict[str, tuple[float, bool]]) -> bool:
         """Waits, and mends meanwhile what is due; whether the end was asked for."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import shutil
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from cardshop.contract.errors import CardshopError
 from cardshop.scheduler_client import SchedulerClient
@@ -17,6 +19,7 @@ from cardshop.stack.ports import PASSIVE_PORTS
 from cardshop.stack.shape import Shape
 from cardshop.stack.stack import Stack
 from tests.chaos.faults import Saboteur, plan
+from tests.chaos.moments import Aim, plan_moments
 from tests.chaos.network import Network
 from tests.chaos.shop import Placed, Shop, wishes
 from tests.chaos.technician import Technician
@@ -27,6 +30,10 @@ from tests.zims import make_zim
 
 CREATORS = 2
 WRITERS = 6
+MOMENTS_WRITERS = 4
+MOMENTS_ORDERS = 2
+"""So many orders are open while cards are what is hit."""
+
 LOOK_SECONDS = 0.7
 """Between two looks at the shop."""
 
@@ -46,12 +53,24 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Run:
-    """What is asked for; ``folder`` is emptied first."""
+    """What is asked for.
+
+    Attributes:
+        seed: of the faults and the orders.
+        orders: how many; more are not placed once there were all ``moments``.
+        folder: emptied first.
+        tell: told how it goes.
+        moments: so many faults, all of them while a card is being made, at its writer, the broker or the
+            warehouse; 0: everything is hit, until all orders are at their end.
+        content_bytes: of each image, beside the system.
+    """
 
     seed: int
     orders: int
     folder: Path
     tell: Tell
+    moments: int = 0
+    content_bytes: int = 0
 
 
 def run(asked: Run) -> Verdict:
@@ -61,13 +80,14 @@ def run(asked: Run) -> Verdict:
         CardshopError: the stack doesn't even start.
     """
     shutil.rmtree(asked.folder, ignore_errors=True)
-    shape = Shape(creators=CREATORS, writers=WRITERS)
+    writers = MOMENTS_WRITERS if asked.moments else WRITERS
+    shape = Shape(creators=CREATORS, writers=writers)
     workers = [*shape.creator_names, *shape.writer_slots]
     make_tiny_base(asked.folder / "bases")
     ports = Stack(asked.folder / "stack", shape).ports
     mail_server = RealMailServer(asked.folder / "mail")
     with Network(workers, _all(ports)) as network:
-        shape = Shape(creators=CREATORS, writers=WRITERS, within=network.within())
+        shape = Shape(creators=CREATORS, writers=writers, within=network.within())
         stack = Stack(asked.folder / "stack", shape, mail_server.stack_mail())
         mail_server.start()
         try:
@@ -87,11 +107,22 @@ class _Day:
         self._asked = asked
         self._mail_server = mail_server
         self._wishes = wishes(asked.seed, asked.orders)
+        if asked.moments:
+            self._wishes = [replace(wish, cancel_after=None) for wish in self._wishes]
         operator, admin = (_client(stack, name) for name in ("operator", "admin"))
-        self._shop = Shop(operator, admin, _content(stack, admin), secrets.token_hex(4))
+        content = _content(stack, admin, asked.content_bytes)
+        self._shop = Shop(operator, admin, content, secrets.token_hex(4))
         self._technician = Technician(stack.cards, stack.folder.inside("data", "warehouse", "images"))
-        faults = plan(asked.seed, shape.creator_names, tuple(shape.writer_slots))
-        self._saboteur = Saboteur(stack, network, faults, asked.tell)
+        self._aim = Aim(self._write_tasks)
+        if asked.moments:
+            faults = plan_moments(asked.seed)
+            self._saboteur = Saboteur(stack, network, faults, asked.tell, self._aim, asked.moments)
+        else:
+            faults = plan(asked.seed, shape.creator_names, tuple(shape.writer_slots))
+            self._saboteur = Saboteur(stack, network, faults, asked.tell)
+        self._wished = 0
+        self._all_placed = False
+        self._open: dict[str, Placed] = {}
         self._placed: list[Placed] = []
         self._canceled: set[str] = set()
         self._collected: dict[str, int] = {}
@@ -103,14 +134,28 @@ class _Day:
         placing.start()
         self._attend(FIRST_SECONDS + SECONDS_AN_ORDER * self._asked.orders)
         self._saboteur.end()
-        self._asked.tell(f"calm after {self._saboteur.done} faults")
+        hits = ", ".join(f"{count} at {phase}" for phase, count in self._aim.hits.items())
+        self._asked.tell(f"calm after {self._saboteur.done} faults{f' ({hits})' if hits else ''}")
         self._attend(CALM_SECONDS)
         self._wait_for_mails()
         return self._verdict()
 
     def _place_all(self) -> None:
         for wish in self._wishes:
-            self._placed.append(self._shop.place(wish))
+            while self._asked.moments and len(self._open) >= MOMENTS_ORDERS:
+                time.sleep(LOOK_SECONDS)
+            if self._asked.moments and self._saboteur.done >= self._asked.moments:
+                break
+            self._wished += 1
+            one = self._shop.place(wish)
+            self._open[one.order_id] = one
+            self._placed.append(one)
+        self._all_placed = True
+
+    def _write_tasks(self) -> list[dict[str, Any]]:
+        """Of the orders that are not at their end."""
+        orders = [self._shop.order(order_id) for order_id in list(self._open)]
+        return [task for order in orders for task in order["tasks"] if task["kind"] == "write"]
 
     def _attend(self, seconds: float) -> None:
         """Does what the people do until all orders are at their end, or the time is over."""
@@ -124,11 +169,18 @@ class _Day:
             for order_id, order in briefs.items():
                 self._collect(order_id, order)
             self._technician.fill()
-            done = sum(one.order_id in briefs and settled(briefs[one.order_id], one) for one in placed)
+            ended = [
+                one.order_id
+                for one in placed
+                if one.order_id in briefs and settled(briefs[one.order_id], one)
+            ]
+            for order_id in ended:
+                self._open.pop(order_id, None)
+            done = len(ended)
             if done != told:
                 told = done
-                self._asked.tell(f"{done} of {len(self._wishes)} orders at their end, {len(placed)} placed")
-            if done == len(self._wishes):
+                self._asked.tell(f"{done} of {len(placed)} placed orders at their end")
+            if self._all_placed and done == self._wished:
                 return
             time.sleep(LOOK_SECONDS)
 
@@ -158,7 +210,7 @@ class _Day:
             self._placed,
             orders,
             self._technician.seen,
-            wished=len(self._wishes),
+            wished=self._wished if self._all_placed else len(self._wishes),
             dead_letters=self._shop.dead_letters(),
             post=Post(
                 arrived=[mail.message_id for mail in self._mail_server.received],
@@ -179,10 +231,10 @@ def _client(stack: Stack, name: str) -> SchedulerClient:
     return SchedulerClient(stack.services.scheduler_url, stack.authority.certificate_file, name, password)
 
 
-def _content(stack: Stack, admin: SchedulerClient) -> str:
-    """The ident of a small content in the stack's own catalogue."""
+def _content(stack: Stack, admin: SchedulerClient, count: int) -> str:
+    """The ident of a content of so many bytes and some more in the stack's own catalogue."""
     library = stack.services.library
-    make_zim(library.folder / "chaos.zim", "Chaos")
+    make_zim(library.folder / "chaos.zim", "Chaos", files={"bytes": os.urandom(count)} if count else {})
     library.publish()
     end = time.monotonic() + READY_SECONDS
     while time.monotonic() < end:
