@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from cardshop.contract.errors import CardFailed, CardshopError, ImageDamaged
 from cardshop.image_format import BLOCK_BYTES, Chunk
@@ -20,6 +20,7 @@ from writer.card_io import THROW_AWAY, CardIO
 from writer.guard import OpenCard
 from writer.image_source import ImageSource
 from writer.passport import CardContent
+from writer.returned import chunks_told
 from writer.speeds import SpeedMeter
 
 HEAD_BYTES = 1024 * 1024
@@ -63,6 +64,9 @@ class CardImage:
         self._head = [chunk for chunk in manifest.chunks if chunk.offset < HEAD_BYTES]
         self._rest = manifest.chunks[len(self._head) :]
         self._mark_bytes = min(max(HEAD_BYTES, *(chunk.end for chunk in self._head), 0), manifest.bytes)
+        self._believed: frozenset[int] = frozenset()  # offsets of what is thought to be on the card
+        self._untrue: list[Chunk] = []  # of these, what is not
+        self.kept_bytes = 0  # that were on the card already, and right
         self._abreast = Abreast(max(chunk.length for chunk in manifest.chunks))
         self._buffer = self._abreast.memory[0]
 
@@ -70,6 +74,14 @@ class CardImage:
     def retried(self) -> int:
         """Requests that went through only in smaller pieces."""
         return self._io.retried
+
+    def recognize(self) -> None:
+        """Believes the card's own manifest, until it is read back: what it lists isn't written again.
+
+        To be called first, before the manifest is written over. Raises CardRefused.
+        """
+        told = chunks_told(self._io, self._card.inserted.card.size_bytes)
+        self._believed = frozenset(chunk.offset for chunk in self._rest if chunk in told)
 
     def prove_capacity(self, observe: Observe) -> None:
         """Finds out whether the card holds what it says; ``observe`` counts small requests.
@@ -81,7 +93,7 @@ class CardImage:
         CapacityProof(self._io, self._card.inserted.card.size_bytes, self._serial).prove(observe)
 
     def write(self, observe: Observe) -> None:
-        """Marks the card as unfinished, and writes all but the head.
+        """Marks the card as unfinished, and writes all but the head and what the card is believed to hold.
 
         Raises:
             CardRefused: the card is read-only.
@@ -89,16 +101,26 @@ class CardImage:
             ImageDamaged: the image file is not what its manifest says.
         """
         self._write_mark()
-        self._write_chunks(self._rest, observe)
+        self._write_chunks([chunk for chunk in self._rest if chunk.offset not in self._believed], observe)
         self._io.flush()
 
     def read_back(self, observe: Observe) -> None:
-        """Proves what was written, then writes and proves the head: now the card is good.
+        """Proves all but the head, then writes and proves the head: now the card is good.
+
+        What the card was wrongly believed to hold is written after all, and then everything is read again:
+        what is written late could have fallen on what was proved before.
 
         Raises:
             As :meth:`write`. CardFailed: the card gives other bytes back.
         """
         verified = self._read_chunks(self._rest, 0, observe)
+        believed, self._believed = self._believed, frozenset()
+        if self._untrue:
+            self._write_chunks(self._untrue, lambda _done, _total: None)
+            self._io.flush()
+            verified = self._read_chunks(self._rest, 0, observe)
+        kept = believed - {chunk.offset for chunk in self._untrue}
+        self.kept_bytes = sum(chunk.length for chunk in self._rest if chunk.offset in kept)
         self._check_mark()
         try:
             self._write_chunks(self._head, lambda _done, _total: None)
@@ -115,8 +137,8 @@ class CardImage:
         self._io.flush()
         self._read_chunks(self._manifest.chunks, 0, observe)
 
-    def _write_chunks(self, chunks: Iterable[Chunk], observe: Observe) -> None:
-        total = self._manifest.mapped_bytes - sum(chunk.length for chunk in self._head)
+    def _write_chunks(self, chunks: Sequence[Chunk], observe: Observe) -> None:
+        total = sum(chunk.length for chunk in chunks)
         self._with_each(chunks, self._write_chunk, 0, total, observe)
 
     def _read_chunks(self, chunks: Iterable[Chunk], done: int, observe: Observe) -> int:
@@ -153,7 +175,11 @@ class CardImage:
         self._card.check_there()
         with self.reading.timed(chunk.length):
             self._io.get(data, chunk.offset)
-        if hashlib.sha256(data).hexdigest() != chunk.sha256:
+        if hashlib.sha256(data).hexdigest() == chunk.sha256:
+            return
+        if chunk.offset in self._believed:
+            self._untrue.append(chunk)
+        else:
             raise CardFailed(
                 f"The card {self._serial} gives back other bytes than were written, "
                 f"between byte {chunk.offset} and {chunk.end}.",

@@ -65,6 +65,7 @@ class Filled:
     retries: int
     write_speed: Speed | None  # None: it was read only
     read_speed: Speed | None
+    kept_bytes: int  # they were on the card already
 
 
 def fill(tell: Tell, inserted: Inserted, content: CardContent, folder: Path, known_good: bool) -> Filled:
@@ -93,6 +94,7 @@ def fill(tell: Tell, inserted: Inserted, content: CardContent, folder: Path, kno
             with watch.timed(Phase.READ_BACK):
                 on_card.verify(_observing(tell, Phase.READ_BACK))
         else:
+            on_card.recognize()
             tell("begun")
             with watch.timed(Phase.CHECK):
                 on_card.prove_capacity(_observing(tell, Phase.CHECK, "steps"))
@@ -101,9 +103,15 @@ def fill(tell: Tell, inserted: Inserted, content: CardContent, folder: Path, kno
             watch.move(min(image.waiting.seconds, watch.seconds[Phase.WRITE]), Phase.WRITE, Phase.DOWNLOAD)
             with watch.timed(Phase.READ_BACK):
                 on_card.read_back(_observing(tell, Phase.READ_BACK))
+            if on_card.kept_bytes:
+                tell(
+                    "log", f"{on_card.kept_bytes} bytes were on the card already, and were not written again."
+                )
         if on_card.retried:
             tell("log", f"{on_card.retried} request(s) went through only in smaller pieces.")
-    return Filled(watch.seconds, on_card.retried, on_card.writing.speed(), on_card.reading.speed())
+    return Filled(
+        watch.seconds, on_card.retried, on_card.writing.speed(), on_card.reading.speed(), on_card.kept_bytes
+    )
 
 
 def _observing(tell: Tell, phase: Phase, unit: str = "bytes") -> Observe:

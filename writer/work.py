@@ -157,6 +157,7 @@ class _Unit:
                     write_speed=filled.write_speed,
                     read_speed=filled.read_speed,
                     note=note,
+                    kept_bytes=filled.kept_bytes,
                 )
 
     def _compared(self, inserted: Inserted, filled: Filled) -> str:

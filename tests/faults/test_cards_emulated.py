@@ -27,7 +27,10 @@ from tests.cards import (
     wrong_pieces,
 )
 from tests.failing_cards import Emulated, Fault, emulated_card
+from tests.returned_cards import chunks_in_common, returned_card, rewrite
+from tests.written_cards import build_zim_image
 from writer.history import LEAST_CARDS
+from writer.ledger import Ledger
 from writer.slots import DeviceSlot
 
 DEAD = Fault(dies_after=0)
@@ -35,7 +38,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "cards.md"
 ROWS: dict[str, str] = {}
 """What each test saw."""
 
-ROWS_IN_THE_TABLE = 12
+ROWS_IN_THE_TABLE = 14
 
 
 @pytest.fixture(autouse=True)
@@ -282,6 +285,29 @@ def test_a_card_that_is_stuck_for_a_minute_holds_nobody_up(tmp_path: Path) -> No
     assert seconds < 45
     assert hangs == "The reader of slot A hangs. Unplug it, and plug it in again."
     assert after.startswith("Take the failed card")
+
+
+def test_a_card_that_comes_back_is_rewritten_whether_or_not_its_manifest_is_true(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """These are virtual: what differs is what they hold."""
+    editions = [build_zim_image(tmp_path_factory.mktemp("image"), title) for title in ("First", "Second")]
+    for kind in ("comes back with another image", "comes back, and its manifest lies"):
+        folder = tmp_path_factory.mktemp("returned")
+        card = returned_card(folder, editions[0])
+        if kind.endswith("lies"):
+            chunk = max(chunks_in_common(*editions), key=lambda chunk: chunk.offset)
+            card.flip(chunk.offset + 5, 1)
+        listener = Listener()
+
+        written = rewrite(folder, editions[1], listener)
+
+        kept = next(line for line in listener.lines if "were on the card already" in line)
+        says = f"… {kept.partition(' ')[2]}"
+        verdict = Ledger(folder / "state").record_of(written.card)
+        assert verdict is not None
+        assert card.check().verdict == "good"
+        ROWS[kind] = f"| {kind} | {says} | {verdict.verdict} | `succeeded` |"
 
 
 def test_the_table_in_the_guide_is_what_was_seen() -> None:
