@@ -16,7 +16,7 @@ from cardshop.contract.events import Card
 from writer import block_device
 
 LOOK_SECONDS = 0.5
-"""Pause between two looks at a slot: card readers tell of a change only when they are asked."""
+"""Longest pause between two looks at a slot: many card readers tell of a change only when they are asked."""
 
 PATIENCE_SECONDS = 45.0
 """A card or reader that doesn't answer for so long hangs: the slowest cards pause for some seconds."""

@@ -1,7 +1,11 @@
-"""Watches the slot, between tasks too: tells when a card comes or goes, and forgets what was taken out."""
+"""Watches the slot, between tasks too: tells when a card comes or goes, and forgets what was taken out.
+
+A change is seen as it happens where the host tells of it, and half a second later where it doesn't.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -13,14 +17,19 @@ from cardshop.contract.errors import CardRefused
 from cardshop.contract.events import Card
 from cardshop.worker import Slots
 from writer.aside import Aside, Silent
+from writer.block_events import BlockEvents
 from writer.ledger import Ledger
 from writer.slots import LOOK_SECONDS, PATIENCE_SECONDS, Inserted, Slot
 
 TELL_AGAIN_SECONDS = 20.0
 """A slot that doesn't change is told of in this interval: one that nothing is told of hangs."""
 
-LOOKS_UNTIL_GONE = 4
-"""Looks at an empty slot before its card counts as taken out: a reader that resets loses it for a moment."""
+GONE_SECONDS = 2.0
+"""A slot must be empty for so long before its card counts as taken out: a reader that resets loses it for a
+moment."""
+
+SETTLE_SECONDS = 0.1
+"""Pause after something happened on the host: events come in bursts."""
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +57,7 @@ class SlotWatch:
         self._clock = clock
         self._told_at = 0.0
         self._told: tuple[Card | None] | None = None
-        self._empty_looks = 0
+        self._empty_since: float | None = None
 
     def look(self) -> None:
         """One look at the slot. Nothing is told while its reader doesn't answer: it then counts as silent."""
@@ -56,8 +65,12 @@ class SlotWatch:
             card = self._card()
         except Silent:
             return
-        self._empty_looks = 0 if card else self._empty_looks + 1
-        if card or self._empty_looks >= LOOKS_UNTIL_GONE:
+        now = self._clock()
+        if card:
+            self._empty_since = None
+        elif self._empty_since is None:
+            self._empty_since = now
+        if self._empty_since is None or now - self._empty_since >= GONE_SECONDS:
             self._ledger.forget_all_but(card)
         if self._told != (card,):
             log.info("slot changed", slot=self._slot.name, card=card.serial if card else None)
@@ -93,16 +106,16 @@ class SlotAside:
 
 
 def watch(slot: Slot, ledger: Ledger, slots: Slots, stop: threading.Event) -> None:
-    """Follows the slot until ``stop`` is set."""
+    """Follows the slot until ``stop`` is set: looks when something happens on the host, and now and then."""
     aside = Aside(PATIENCE_SECONDS)
     watching = SlotWatch(SlotAside(slot, aside), ledger, slots.slot_changed)
-    try:
-        while True:
+    with contextlib.ExitStack() as stack:
+        stack.callback(aside.end)
+        events = stack.enter_context(contextlib.closing(BlockEvents()))
+        while not stop.is_set():
             watching.look()
-            if stop.wait(LOOK_SECONDS):
-                return
-    finally:
-        aside.end()
+            if events.wait(LOOK_SECONDS):
+                stop.wait(SETTLE_SECONDS)
 
 
 def _inserted(slot: Slot) -> Inserted | None:
