@@ -36,6 +36,11 @@ class CachedImage:
     folder: Path
     fetching: Fetching
 
+    def check(self) -> None:
+        """Raises what the fetch raised, unless another writer's brought the image."""
+        if not Arrivals(self.folder, self.manifest.digest).is_whole:
+            self.fetching.check()
+
     def arrived_bytes(self) -> int:
         """How many of the mapped bytes are here."""
         arrivals = Arrivals(self.folder, self.manifest.digest)

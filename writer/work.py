@@ -138,6 +138,7 @@ class _Unit:
         self._unusable: tuple[Identity | None, str, float] = (None, "", 0.0)  # which, why, until when
 
     def written(self) -> CardWritten:
+        self._tell_arrived()
         while True:
             with self._watch.timed(Phase.WAIT):
                 inserted = self._wait_for_card()
@@ -194,13 +195,17 @@ class _Unit:
         if kind == "begun":
             self._begun = True
         elif kind == "awaits":
-            image = self._image
-            image.fetching.check()
-            self._teller.progress(Phase.DOWNLOAD, image.arrived_bytes(), image.manifest.mapped_bytes)
+            self._image.check()
+            self._tell_arrived()
         elif kind == "log":
             self._teller.log(*content)
         else:
             self._teller.progress(*content)
+
+    def _tell_arrived(self) -> None:
+        arrived, total = self._image.arrived_bytes(), self._image.manifest.mapped_bytes
+        if arrived < total:
+            self._teller.progress(Phase.DOWNLOAD, arrived, total)
 
     def _refused(self, inserted: Inserted, error: CardRefused) -> None:
         if self._begun:
@@ -220,7 +225,7 @@ class _Unit:
     def _wait_for_card(self) -> Inserted:
         place, told, told_at = self._place, "", 0.0
         while True:
-            self._image.fetching.check()
+            self._image.check()
             inserted, why = self._look()
             if inserted and not why:
                 return inserted
