@@ -20,7 +20,7 @@ from creator.work_folder import discard
 def require_machine(plan: ImagePlan, places: Places) -> Machine | None:
     """The machine that the image of ``plan`` is to be tried in; None: its base is none of ours.
 
-    Another's system says other words on its console, and may know no board that QEMU has.
+    Another's system (Offspot's: containers) says other words on its console, and may know no board of QEMU's.
 
     Raises:
         ProgramFailed: this creator can't emulate it: known before anything is built.

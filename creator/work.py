@@ -11,7 +11,6 @@ from cardshop.image_format import PICTURE_SUFFIX
 from cardshop.warehouse_client import Warehouse
 from cardshop.worker import Reporter
 from creator.build import build
-from creator.card import is_offspot
 from creator.limits import memory, processors, time_limit
 from creator.mirrors import Web
 from creator.pace import Pace
@@ -59,9 +58,7 @@ def _build(settings: Settings, plan: ImagePlan, reporter: Reporter) -> tuple[Bui
         cache_limit=settings.content_cache_bytes,
         disk_limit=settings.build_disk_bytes,
     )
-    # What an Offspot base starts as, in containers, no trial of ours knows.
-    tried = settings.boot_proof and not is_offspot(plan)
-    machine = require_machine(plan, places) if tried else None
+    machine = require_machine(plan, places) if settings.boot_proof else None
     with memory(settings.build_memory_bytes):
         built = build(plan, places, reporter.progress)
     reporter.log(f"Image built: {built.mapped_bytes:,} of {built.size_bytes:,} bytes hold data.")
