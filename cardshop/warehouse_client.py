@@ -89,7 +89,7 @@ class Warehouse:
             NotAuthenticated, NotAllowed: the token is not good for this.
             Unavailable: nothing moved for too long.
         """
-        upload = Upload(digest, folder, self._observed(observe), cancelled)
+        upload = Upload(digest, folder, self._observed(observe), cancelled, self._connect)
         self._keep_on(upload.go_on, cancelled)
 
     def download(
@@ -131,7 +131,7 @@ class Warehouse:
 
     def _try(self, go_on: Callable[[Session], None]) -> None:
         if self._session is None:
-            self._session = Session(*self._address, self._tls, self._token, self._timeout)
+            self._session = self._connect()
         try:
             go_on(self._session)
         except BaseException:
@@ -139,6 +139,9 @@ class Warehouse:
             self._session.drop()
             self._session = None
             raise
+
+    def _connect(self) -> Session:
+        return Session(*self._address, self._tls, self._token, self._timeout)
 
     def _observed(self, observe: Observe) -> Observe:
         furthest = -1

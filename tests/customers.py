@@ -10,7 +10,7 @@ from typing import Any
 
 from cardshop.contract.passports import CardStatement, Signed
 from cardshop.image_format import Manifest
-from cardshop.transfer.checking import wrong_chunks
+from cardshop.transfer.checking import wrong_runs
 from scheduler.domain.media import size_of
 from tests.real_stack import RealStack
 from tests.workers import until
@@ -144,7 +144,7 @@ def _name(task: dict[str, Any]) -> str:
 
 def _wrong(card: Path, manifest: Manifest) -> list[Any]:
     with card.open("rb") as file:
-        return list(wrong_chunks(file.fileno(), manifest.chunks_of_every_card()))
+        return list(wrong_runs(file.fileno(), manifest.chunks_of_every_card()))
 
 
 def _passport_on(card: Path, manifest: Manifest) -> CardStatement:

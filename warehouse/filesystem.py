@@ -11,8 +11,8 @@ from pathlib import Path
 
 from cardshop.contract.errors import Conflict, ImageDamaged, InvalidInput, NotFound
 from cardshop.image_format import PICTURE_SUFFIX, PNG, SBOM_SUFFIX, BlockMap, Manifest
-from cardshop.transfer.checking import wrong_chunks
-from cardshop.transfer.replies import MOST_CHUNKS, chunks_to_send_again
+from cardshop.transfer.checking import wrong_runs
+from cardshop.transfer.replies import MOST_RUNS, chunks_to_send_again
 from warehouse.open_files import KeptFile, PartFile
 from warehouse.rights import PART, SUFFIXES
 
@@ -63,12 +63,13 @@ class ImageFolder:
     def open_part(self, name: str, offset: int) -> PartFile:
         """A part, to be written from ``offset`` on.
 
-        A manifest or block map is always written anew, whole; an image keeps what it has.
+        A manifest or block map is always written anew, whole, by one session; an image keeps what it has, and
+        several sessions may send pieces of it at once.
 
         Raises:
             InvalidInput: a manifest or block map from elsewhere than its start.
             Conflict: the image is complete, or its manifest is not there yet.
-            Unavailable: another session writes it.
+            Unavailable: another session writes or checks it.
         """
         if not name.endswith(".img" + PART):
             if offset:
@@ -77,7 +78,7 @@ class ImageFolder:
             os.ftruncate(document.descriptor, 0)
             return document
         digest = _digest(name)
-        image = PartFile(self._folder / name, limit=self._manifest(digest).bytes)
+        image = PartFile(self._folder / name, limit=self._manifest(digest).bytes, shared=True)
         if self.is_kept(digest):
             (self._folder / name).unlink()
             image.close()
@@ -178,9 +179,9 @@ class ImageFolder:
         manifest = self._manifest(digest)
         self._check_beside(digest, manifest)
         with PartFile(part, create=False) as file:
-            wrong = list(islice(wrong_chunks(file.descriptor, manifest.chunks), MOST_CHUNKS))
+            wrong = list(islice(wrong_runs(file.descriptor, manifest.chunks), MOST_RUNS))
             if wrong:
-                again = chunks_to_send_again(chunk.offset for chunk in wrong)
+                again = chunks_to_send_again(wrong)
                 raise ImageDamaged(f"The image is not what its manifest says. {again}")
             # A hole at the end can't be uploaded; the manifest says how long it is.
             os.ftruncate(file.descriptor, manifest.bytes)

@@ -28,26 +28,28 @@ def open_regular(path: Path, flags: int) -> int:
 
 
 class PartFile:
-    """The ``.part`` of an upload, locked for this one session until it is closed.
+    """The ``.part`` of an upload, locked until it is closed: for this one session, or for those that send.
 
     Without the lock, a session that still had the file open could change an image after it was verified.
 
     Args:
         path: of the part; made when missing.
         limit: the file never grows past this many bytes.
+        create: whether it is made when missing.
+        shared: other sessions may send pieces of it at the same time.
 
     Raises:
         Unavailable: another session has it.
     """
 
-    def __init__(self, path: Path, *, limit: int = 0, create: bool = True) -> None:
+    def __init__(self, path: Path, *, limit: int = 0, create: bool = True, shared: bool = False) -> None:
         self.name = str(path)
         self.closed = False
         self.descriptor = open_regular(path, os.O_RDWR | (os.O_CREAT if create else 0))
         self._position = 0
         self._limit = limit
         try:
-            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self.descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             self.close()
             raise Unavailable(f"Another session works on {path.name}; try again.") from None

@@ -11,11 +11,20 @@ from cardshop.image_format import Chunk
 READ_BYTES = 1024 * 1024
 
 
-def wrong_chunks(descriptor: int, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """The chunks that the open file does not hold, as they are found; what lies beyond its end is wrong."""
+def wrong_runs(descriptor: int, chunks: Iterable[Chunk]) -> Iterator[tuple[int, int]]:
+    """The chunks that the open file does not hold, neighbours together; what lies beyond its end is wrong.
+
+    Of each run the offsets of its first and its last chunk, as they are found.
+    """
+    run: tuple[int, int] | None = None
     for chunk in chunks:
         if not holds(descriptor, chunk):
-            yield chunk
+            run = (run[0] if run else chunk.offset, chunk.offset)
+        elif run:
+            yield run
+            run = None
+    if run:
+        yield run
 
 
 def holds(descriptor: int, chunk: Chunk) -> bool:

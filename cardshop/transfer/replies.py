@@ -15,10 +15,13 @@ from cardshop.contract.errors import (
     Unavailable,
 )
 
-MOST_CHUNKS = 64
+Run = tuple[int, int]
+"""Chunks that follow each other in the manifest: the offsets of the first and of the last."""
+
+MOST_RUNS = 64
 """Named in one reply, so that it stays a line that every FTP client can read."""
 
-_NAMED = re.compile(r"Send again the chunks at bytes ([0-9 ]+)\.")
+_NAMED = re.compile(r"Send again the chunks at bytes ((?:[0-9]{1,15}-[0-9]{1,15} ?)+)\.")
 _CODES: tuple[tuple[type[CardshopError], int], ...] = (
     (Unavailable, 450),
     (NotAuthenticated, 530),
@@ -43,13 +46,15 @@ def error_replied(reply: str) -> CardshopError:
     return kind(f"The warehouse refuses: {sentence}")
 
 
-def chunks_to_send_again(offsets: Iterable[int]) -> str:
-    """A sentence that names the chunks by their offsets, at most :data:`MOST_CHUNKS`."""
-    named = " ".join(str(offset) for offset in list(offsets)[:MOST_CHUNKS])
+def chunks_to_send_again(runs: Iterable[Run]) -> str:
+    """A sentence that names runs of chunks, at most :data:`MOST_RUNS`."""
+    named = " ".join(f"{first}-{last}" for first, last in list(runs)[:MOST_RUNS])
     return f"Send again the chunks at bytes {named}."
 
 
-def offsets_named(reply: str) -> tuple[int, ...]:
-    """The offsets that a reply with :func:`chunks_to_send_again` names; none in any other reply."""
+def runs_named(reply: str) -> tuple[Run, ...]:
+    """The runs that a reply with :func:`chunks_to_send_again` names; none in any other reply."""
     match = _NAMED.search(reply)
-    return tuple(int(offset) for offset in match.group(1).split()) if match else ()
+    words = match.group(1).split() if match else []
+    pairs = (word.partition("-") for word in words)
+    return tuple((int(first), int(last)) for first, _, last in pairs)

@@ -9,7 +9,7 @@ from ftplib import FTP_TLS, error_perm, error_proto, error_reply, error_temp
 from typing import TYPE_CHECKING
 
 from cardshop.contract.errors import NotAuthenticated, NotFound, Unavailable
-from cardshop.transfer.replies import error_replied, offsets_named
+from cardshop.transfer.replies import Run, error_replied, runs_named
 
 if TYPE_CHECKING:
     from socket import socket
@@ -100,11 +100,11 @@ class Session:
                 yield Incoming(channel)
             self._ftp.voidresp()
 
-    def complete(self, name: str, patience: float) -> tuple[int, ...]:
+    def complete(self, name: str, patience: float) -> tuple[Run, ...]:
         """Gives a part its final name; it is checked before, for up to ``patience`` seconds.
 
         Returns:
-            The offsets of chunks that are wrong and must be sent again; none when all is well.
+            The chunks that are wrong or missing and must be sent; none when all is well.
         """
         with _errors_told():
             self._ftp.sendcmd(f"RNFR {name}.part")
@@ -112,10 +112,10 @@ class Session:
             try:
                 self._ftp.voidcmd(f"RNTO {name}")
             except error_perm as error:
-                offsets = offsets_named(str(error))
-                if not offsets:
+                runs = runs_named(str(error))
+                if not runs:
                     raise
-                return offsets
+                return runs
             finally:
                 self._set_timeout(self._timeout)
         return ()

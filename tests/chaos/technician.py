@@ -12,7 +12,7 @@ from typing import Any
 
 from cardshop.image_format import Manifest
 from cardshop.stack.cards import Card, Cards
-from cardshop.transfer.checking import wrong_chunks
+from cardshop.transfer.checking import wrong_runs
 
 CARD_BYTES = 7_948_206_080
 """Of an ordinary 8 GB card; its file is sparse."""
@@ -68,7 +68,7 @@ class Technician:
     def _holds(self, card: Card, digest: str) -> bool:
         manifest = Manifest.from_file(self._images / f"{digest}.json")
         with card.path.open("rb") as file:
-            return next(wrong_chunks(file.fileno(), manifest.chunks_of_every_card()), None) is None
+            return next(wrong_runs(file.fileno(), manifest.chunks_of_every_card()), None) is None
 
     def _has_image(self, digest: str) -> bool:
         return (self._images / f"{digest}.json").exists()

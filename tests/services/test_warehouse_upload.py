@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ftplib import error_perm, error_temp
+from ftplib import FTP, error_perm, error_temp
 from pathlib import Path
 
 import pytest
 
 from cardshop.contract.errors import Conflict, ImageDamaged, NotFound, TaskCanceled
 from cardshop.image_format import Manifest
-from cardshop.transfer.replies import offsets_named
+from cardshop.transfer.replies import runs_named
 from tests.warehouses import (
     DIGEST,
     IMAGE_BYTES,
@@ -22,6 +22,7 @@ from tests.warehouses import (
     store,
     upload_documents,
 )
+from warehouse.app import MOST_SESSIONS_PER_ADDRESS
 
 IMAGE = f"{DIGEST}.img"
 PART = f"{IMAGE}.part"
@@ -101,7 +102,7 @@ def test_wrong_bytes_are_refused_at_the_rename_and_named_for_repair(
     with pytest.raises(error_perm) as refused:
         ftp.rename(PART, IMAGE)
 
-    assert offsets_named(str(refused.value)) == (8 * MIB, 64 * MIB)
+    assert runs_named(str(refused.value)) == ((8 * MIB, 8 * MIB), (64 * MIB, 64 * MIB))
     assert not (warehouse.images / IMAGE).exists()
     assert (warehouse.images / PART).stat().st_size == manifest.bytes
     ftp.close()
@@ -154,21 +155,74 @@ def test_an_image_can_not_grow_past_its_manifests_size(warehouse: RealWarehouse,
     assert (warehouse.images / PART).stat().st_size <= IMAGE_BYTES
 
 
-def test_two_sessions_never_write_one_part_at_once(warehouse: RealWarehouse, tmp_path: Path) -> None:
+def test_an_image_is_not_completed_while_a_session_still_sends(
+    warehouse: RealWarehouse, tmp_path: Path
+) -> None:
     make_image(tmp_path / "built")
     upload_documents(warehouse, tmp_path / "built")
     first = warehouse.ftp(warehouse.scheduler.token("upload"))
     with first.transfercmd(f"STOR {PART}") as channel:
         channel.sendall(b"begun")
 
-        with pytest.raises(error_temp, match="Another session"):
-            store(warehouse, PART, b"second")
         ftp = warehouse.ftp(warehouse.scheduler.token("upload"))
         with pytest.raises(error_temp, match="Another session"):
             ftp.rename(PART, IMAGE)
 
     first.close()
     ftp.close()
+
+
+def test_two_sessions_never_write_one_manifest_at_once(warehouse: RealWarehouse, tmp_path: Path) -> None:
+    make_image(tmp_path / "built")
+    document = f"{DIGEST}.json.part"
+    first = warehouse.ftp(warehouse.scheduler.token("upload"))
+    with first.transfercmd(f"STOR {document}") as channel:
+        channel.sendall(b"begun")
+
+        with pytest.raises(error_temp, match="Another session"):
+            store(warehouse, document, b"second")
+
+    first.close()
+
+
+def test_an_image_travels_over_several_connections_at_once(warehouse: RealWarehouse, tmp_path: Path) -> None:
+    manifest = make_image(tmp_path / "built")
+
+    with warehouse.client("upload") as client:
+        client.upload(DIGEST, tmp_path / "built", silent)
+
+    assert warehouse.log().count("event='login'") == 3
+    assert same_bytes(warehouse.images / IMAGE, tmp_path / "built" / IMAGE)
+    assert warehouse.bytes_received(PART) < manifest.mapped_bytes + 4 * MIB
+
+
+def test_an_upload_needs_no_more_than_one_connection(warehouse: RealWarehouse, tmp_path: Path) -> None:
+    make_image(tmp_path / "built")
+    others = [FTP() for _ in range(MOST_SESSIONS_PER_ADDRESS - 1)]  # noqa: S321 - they say nothing
+    for other in others:
+        other.connect("127.0.0.1", warehouse.port, 20)
+
+    with warehouse.client("upload", give_up_after=0) as client:
+        client.upload(DIGEST, tmp_path / "built", silent)
+
+    assert same_bytes(warehouse.images / IMAGE, tmp_path / "built" / IMAGE)
+    for other in others:
+        other.close()
+
+
+def test_what_arrived_of_an_image_is_found_wherever_it_lies(warehouse: RealWarehouse, tmp_path: Path) -> None:
+    manifest = make_image(tmp_path / "built")
+    content = (tmp_path / "built" / IMAGE).read_bytes()
+    upload_documents(warehouse, tmp_path / "built")
+    store(warehouse, PART, content[60 * MIB : 68 * MIB], offset=60 * MIB)
+    store(warehouse, PART, content[: MIB + 5])
+
+    with warehouse.client("upload") as client:
+        client.upload(DIGEST, tmp_path / "built", silent)
+
+    assert same_bytes(warehouse.images / IMAGE, tmp_path / "built" / IMAGE)
+    short_hole = 2 * MIB
+    assert warehouse.bytes_received(PART) == manifest.mapped_bytes + short_hole + 5
 
 
 def test_a_canceled_upload_ends_and_goes_on_later(warehouse: RealWarehouse, tmp_path: Path) -> None:
