@@ -26,6 +26,10 @@ PI_CONFIGURATION = "config.txt"
 PI_OPTIONS = "cmdline.txt"
 
 
+PATIENCE = "systemd.default_timeout_start_sec=600"
+"""A kernel option: an emulated machine's services take longer to start on a busy host than the usual 90 s."""
+
+
 @dataclass(frozen=True)
 class Machine:
     """A kind of machine, as QEMU emulates it."""
@@ -104,7 +108,7 @@ def command(machine: Machine, image: Path, *, http_port: int, serial_log: Path) 
         folder = Path(made)
         kernel, initrd, options = boot_files(image, folder)
         start = ["-kernel", str(kernel), "-initrd", str(initrd)]
-        start += ["-append", f"{options} {machine.kernel_options}".strip()]
+        start += ["-append", f"{options} {machine.kernel_options} {PATIENCE}"]
         if machine.device_tree:
             start += ["-dtb", str(_from_card(image, machine.device_tree, folder))]
         network = f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{http_port}-:80"
