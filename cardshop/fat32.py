@@ -1,6 +1,6 @@
 """Reads a FAT32 file system without mounting it (format: Microsoft's FAT specification, version 1.03).
 
-Used on images and on cards: nothing that stands in it is trusted, a chain that leads in circles ends.
+Used on images and on cards: nothing that stands in it is trusted, what leads in circles ends.
 """
 
 from __future__ import annotations
@@ -64,8 +64,10 @@ class Fat32:
         data_bytes = sectors * sector - (self._data_offset - offset)
         if not self._cluster_bytes or data_bytes <= 0 or fat_sectors * sector > _LARGEST_TABLE_BYTES:
             raise ImageDamaged("The boot partition's FAT32 file system has a size that can't be.")
-        count = _FIRST_CLUSTER + data_bytes // self._cluster_bytes
-        table = read(fat_offset, count * _ENTRY_BYTES)
+        table_bytes = (_FIRST_CLUSTER + data_bytes // self._cluster_bytes) * _ENTRY_BYTES
+        if table_bytes > fat_sectors * sector:
+            raise ImageDamaged("The boot partition's FAT32 file system is larger than its table.")
+        table = read(fat_offset, table_bytes)
         self._next = [entry & _ENTRY_MASK for (entry,) in struct.iter_unpack("<I", table[: len(table) & ~3])]
 
     def used_ranges(self) -> Iterator[Range]:
@@ -78,7 +80,7 @@ class Fat32:
     def files(self) -> Iterator[FatFile]:
         """All files and folders; what the folders' damage hides is left out."""
         yield FatFile("", 0, self._ranges(self._root), is_folder=True)
-        yield from self._inside("", self._root, _DEEPEST)
+        yield from self._inside("", self._root, {self._root})
 
     def find(self, path: str) -> FatFile | None:
         """The file of that path, in any case of its letters."""
@@ -89,14 +91,16 @@ class Fat32:
         """A file's bytes, as many as its clusters hold."""
         return b"".join(self._read(item.offset, item.length) for item in file.ranges)[: file.bytes]
 
-    def _inside(self, parent: str, first: int, deepest: int) -> Iterator[FatFile]:
+    def _inside(self, parent: str, first: int, seen: set[int]) -> Iterator[FatFile]:
+        """What is in the folder that begins at cluster ``first``; ``seen``: those that were looked into."""
         listing = b"".join(self._read(item.offset, item.length) for item in self._ranges(first))
         for name, attributes, cluster, size in _entries(listing):
             path = f"{parent}/{name}" if parent else name
             is_folder = bool(attributes & _IS_FOLDER)
             yield FatFile(path, 0 if is_folder else size, self._ranges(cluster), is_folder)
-            if is_folder and deepest:
-                yield from self._inside(path, cluster, deepest - 1)
+            if is_folder and cluster not in seen and path.count("/") < _DEEPEST:
+                seen.add(cluster)
+                yield from self._inside(path, cluster, seen)
 
     def _ranges(self, first: int) -> tuple[Range, ...]:
         found: list[Range] = []

@@ -73,7 +73,7 @@ class FileMap:
     def from_bytes(cls, document: bytes) -> Self:
         """Reads the document. Raises ImageDamaged."""
         try:
-            data = json.loads(document.decode(errors="surrogateescape"))
+            data = wire.parse(document.decode(errors="surrogateescape"))
             if data["version"] != VERSION:
                 raise ImageDamaged(f"The card's list of files has version {data['version']}.")
             areas = [wire.from_wire(Area, area) for area in data["areas"]]

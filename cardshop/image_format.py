@@ -161,7 +161,7 @@ class Manifest:
             ImageDamaged: it can't be read, or its chunks can't be those of one image.
         """
         try:
-            data = json.loads(document)
+            data = wire.parse(document)
             if not isinstance(data, dict) or data.get("version") != MANIFEST_VERSION:
                 raise ImageDamaged(f"{name} is no image manifest of version {MANIFEST_VERSION}.")
             manifest = wire.from_wire(cls, data)
@@ -173,7 +173,11 @@ class Manifest:
             raise ImageDamaged(f"{name} names no image: its digest must be 64 hex digits.")
         if manifest.block_bytes < 1 or manifest.bytes < 1 or manifest.chunk_bytes < manifest.block_bytes:
             raise ImageDamaged(f"{name} has a size that no image has.")
-        if manifest.own is not None and not len(document) <= manifest.own.length <= LARGEST_MANIFEST_BYTES:
+        if manifest.chunk_bytes > CHUNK_BYTES:
+            raise ImageDamaged(f"{name} has chunks larger than {CHUNK_BYTES} bytes.")
+        for place in (manifest.own, manifest.passport, manifest.files):
+            _check_place(name, place, manifest)
+        if manifest.own is not None and len(document) > manifest.own.length:
             raise ImageDamaged(f"{name} names a place for itself that it can't have.")
         manifest = manifest.with_own_chunks(document)
         _check_chunks(name, manifest.chunks, manifest.bytes, manifest.block_bytes, manifest.chunk_bytes)
@@ -285,6 +289,16 @@ def _chunk(element: ET.Element, image_bytes: int) -> Chunk:
     offset = int(first) * BLOCK_BYTES
     end = min((int(last or first) + 1) * BLOCK_BYTES, image_bytes)
     return Chunk(offset, end - offset, element.attrib.get("chksum", ""))
+
+
+def _check_place(name: str, place: Range | None, manifest: Manifest) -> None:
+    """Before anything is made of it: a place of many tiny chunks would take memory without end."""
+    if place is None:
+        return
+    whole = manifest.block_bytes == BLOCK_BYTES and not (place.offset | place.length) % BLOCK_BYTES
+    inside = place.offset >= 0 and 0 < place.length <= LARGEST_MANIFEST_BYTES and place.end <= manifest.bytes
+    if not (whole and inside):
+        raise ImageDamaged(f"{name} names a place on the card that can't be.")
 
 
 def _check_chunks(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -13,6 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from cardshop.contract import wire
 from cardshop.contract.errors import CardshopError, InvalidInput
 from cardshop.contract.passports import Signed
 
@@ -43,7 +43,7 @@ class PublicKeys:
             InvalidInput: it can't be read, or holds no keys.
         """
         try:
-            items = json.loads(path.read_bytes())["items"]
+            items = wire.parse(path.read_bytes())["items"]
             keys = {str(item["key"]): _public_key(item["public_pem"]) for item in items}
         except OSError as error:
             raise InvalidInput(f"{path} can't be read: {error.strerror}.", field="--keys") from None

@@ -29,6 +29,10 @@ CONSOLE_LINES = 8
 """Of the console's end, told with an error."""
 
 
+class MachineEnded(ProgramFailed):
+    """QEMU ended before its card answered: most often its kernel can't run."""
+
+
 @dataclass(frozen=True)
 class VirtualMachine:
     """A card that runs and answers."""
@@ -60,6 +64,7 @@ def boot(image: Path, *, serial_log: Path, timeout: float, machine: Machine = PC
         machine: what it is started in.
 
     Raises:
+        MachineEnded: QEMU did, before an answer.
         ProgramFailed: QEMU or mtools is missing, the image has no kernel, or nothing answered in time; the
             hint has the console's last lines.
     """
@@ -86,7 +91,8 @@ def wait_for_answer(process: subprocess.Popen[bytes], port: int, serial_log: Pat
     """Returns when the card's library answers.
 
     Raises:
-        ProgramFailed: QEMU ended, or the time is over.
+        MachineEnded: QEMU did.
+        ProgramFailed: the time is over.
     """
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
@@ -97,7 +103,7 @@ def wait_for_answer(process: subprocess.Popen[bytes], port: int, serial_log: Pat
                 return
             continue
         complaint = process.stderr.read().decode(errors="replace").strip() if process.stderr else ""
-        raise ProgramFailed(f"QEMU ended with status {status}.", hint=complaint or console_end(serial_log))
+        raise MachineEnded(f"QEMU ended with status {status}.", hint=complaint or console_end(serial_log))
     raise ProgramFailed(
         f"The card did not answer at port 80 within {timeout:.0f} s.", hint=console_end(serial_log)
     )

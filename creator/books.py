@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def read_books(contents: Iterable[tuple[Content, Path]]) -> tuple[Book, ...]:
     Raises:
         ContentDamaged: a file is no ZIM file. ``field`` names the content.
     """
-    return tuple(_book(content, open_zim(content, path)) for content, path in contents)
+    return tuple(_book(content, path) for content, path in contents)
 
 
 def check_zim(content: Content, path: Path) -> None:
@@ -79,16 +80,18 @@ def check_zim(content: Content, path: Path) -> None:
     Raises:
         ContentDamaged: it is no ZIM file, or not whole. ``field`` names the content.
     """
-    archive = open_zim(content, path)
-    if archive.has_checksum and not archive.check():
+    with opened_zim(content, path) as archive:
+        sound = archive.check() if archive.has_checksum else True
+    if not sound:
         raise _damaged(content, "its inner checksum is wrong")
 
 
-def open_zim(content: Content, path: Path) -> Archive:
-    """The file as a ZIM archive. Raises ContentDamaged."""
+@contextmanager
+def opened_zim(content: Content, path: Path) -> Iterator[Archive]:
+    """The file as a ZIM archive. Raises ContentDamaged, also for what is found while it is read."""
     try:
-        return Archive(path)
-    except RuntimeError as error:
+        yield Archive(path)
+    except (RuntimeError, UnicodeDecodeError, LookupError) as error:  # as libzim tells of damage
         raise _damaged(content, str(error)) from error
 
 
@@ -100,7 +103,12 @@ def _damaged(content: Content, why: str) -> ContentDamaged:
     )
 
 
-def _book(content: Content, archive: Archive) -> Book:
+def _book(content: Content, path: Path) -> Book:
+    with opened_zim(content, path) as archive:
+        return _read(content, archive)
+
+
+def _read(content: Content, archive: Archive) -> Book:
     pictures = [found for pixels in PORTAL_PIXELS if (found := _illustration(archive, pixels))]
     return Book(
         uuid=str(archive.uuid),

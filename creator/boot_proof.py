@@ -16,10 +16,10 @@ from urllib.parse import unquote
 
 from defusedxml.ElementTree import fromstring
 
-from cardshop.contract.errors import BootFailed, ProgramFailed
+from cardshop.contract.errors import BootFailed, ProgramFailed, Unavailable
 from cardshop.machines import Machine
 from cardshop.programs import run
-from cardshop.virtual_machine import VirtualMachine, boot, console_end
+from cardshop.virtual_machine import MachineEnded, VirtualMachine, boot, console_end
 from creator.booted_card import BootedCard, Page
 from creator.card import LIBRARY
 from creator.portal_picture import take_picture
@@ -74,7 +74,8 @@ def prove_boots(
         tell: called with (done, total) steps.
 
     Raises:
-        BootFailed: it doesn't start, or something that was ordered doesn't answer.
+        BootFailed: its kernel ends, or something that was ordered isn't there.
+        Unavailable: it did not start, perhaps by the fault of this host.
     """
     begun = time.monotonic()
     books = books_in(image, data_offset)
@@ -93,8 +94,13 @@ def prove_boots(
                 check_book(card, portal, book)
                 tell(done, steps)
             without = take_picture(f"http://{full_name}/", running.port, picture)
-    except ProgramFailed as error:
+    except MachineEnded as error:
         raise BootFailed(f"The image does not start. {error.sentence}", hint=error.hint) from error
+    except ProgramFailed as error:
+        # It may be the host's fault: a full disk, or too much other work.
+        raise Unavailable(f"The image did not start here. {error.sentence}", hint=error.hint) from error
+    except OSError as error:
+        raise Unavailable(f"The image could not be started here: {error}.") from error
     tell(steps, steps)
     return BootProof(round(time.monotonic() - begun, 3), len(books), without)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,7 +63,8 @@ def try_image(
         The seconds that it took.
 
     Raises:
-        BootFailed: nothing is left of the image.
+        BootFailed: it is not what was ordered; nothing is left of it.
+        Unavailable: this host could not try it now; the image stays.
     """
     record = record_of(built.image)
     if record.exists():
@@ -88,7 +90,12 @@ def try_image(
     log(f"Image started ({machine.name}): host name, Wi-Fi, portal and {proof.articles} contents answered.")
     if proof.picture:
         log(proof.picture)
-    record.write_text(str(proof.seconds))
+    part = record.with_suffix(".tried.part")
+    with part.open("w") as stream:
+        stream.write(str(proof.seconds))
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(record)
     return proof.seconds
 
 

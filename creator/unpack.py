@@ -138,6 +138,8 @@ def _unpack_tar(archive: Path, via: str, into: Path, limit_bytes: int) -> None:
                 if left < 0:
                     raise _Refused("it unpacks to more than its size says")
                 reader.extract(member, into, set_attrs=True, filter="data")
+                # On the card a hard link is a file of its own.
+                left -= (into / member.name).lstat().st_size if member.islnk() else 0
 
 
 def _unpack_zip(archive: Path, into: Path, limit_bytes: int) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import random
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,17 @@ def make_zim(
         }.items():
             creator.add_metadata(key, value)
     return path
+
+
+def damaged_copies(zim: bytes, count: int) -> Iterator[bytes]:
+    """The file with a few bytes changed, always the same ones, and its inner checksum made right again."""
+    chance = random.Random(1)  # noqa: S311 - the same damage in each run
+    for _ in range(count):
+        copy = bytearray(zim)
+        for _ in range(3):
+            copy[chance.randrange(80, len(copy) - 16)] = chance.randrange(256)
+        copy[-16:] = hashlib.md5(copy[:-16], usedforsecurity=False).digest()
+        yield bytes(copy)
 
 
 def _png(pixels: int) -> bytes:

@@ -11,7 +11,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,7 +107,8 @@ class ImageCache:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return False
-            shutil.rmtree(image)
+            with suppress(FileNotFoundError):  # another writer of the host was quicker
+                shutil.rmtree(image)
             return True
 
     def _used_at(self, image: Path) -> int:
@@ -121,9 +122,8 @@ class ImageCache:
 def _disk_bytes(folder: Path) -> int:
     """What a folder's files take on the disk; holes take nothing."""
     total = 0
-    for path in folder.iterdir():
-        try:
-            total += path.stat().st_blocks * 512
-        except FileNotFoundError:
-            continue  # a part that became a file
+    with suppress(FileNotFoundError):  # another writer of the host throws it away
+        for path in folder.iterdir():
+            with suppress(FileNotFoundError):  # a part that became a file
+                total += path.stat().st_blocks * 512
     return total

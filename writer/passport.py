@@ -30,17 +30,13 @@ def content_of_card(manifest: Manifest, manifest_sha256: str, signed: Signed | N
         ImageDamaged: what was downloaded is not what the scheduler signed, or has no room for it.
         MessageRejected: the scheduler signed nothing, or something else.
     """
+    if signed is not None:
+        _check_build(CardStatement.from_statement(signed.statement), manifest, manifest_sha256)
     place = manifest.passport
     if place is None:
         return CardContent(manifest, None)
     if signed is None:
         raise MessageRejected("The claim has no passport for the card.", field="passport")
-    stated = CardStatement.from_statement(signed.statement)
-    if (stated.image, stated.manifest) != (manifest.digest, manifest_sha256):
-        raise ImageDamaged(
-            f"The downloaded image {manifest.digest} is another build than the scheduler knows.",
-            hint="Try again: it is downloaded anew.",
-        )
     try:
         content = filled_up(f"{signed.to_text()}\n".encode(), place.length)
     except ValueError as error:
@@ -50,3 +46,11 @@ def content_of_card(manifest: Manifest, manifest_sha256: str, signed: Signed | N
         replace(chunk, sha256=sha256) if chunk.offset == place.offset else chunk for chunk in manifest.chunks
     )
     return CardContent(replace(manifest, chunks=chunks), content)
+
+
+def _check_build(stated: CardStatement, manifest: Manifest, manifest_sha256: str) -> None:
+    if (stated.image, stated.manifest) != (manifest.digest, manifest_sha256):
+        raise ImageDamaged(
+            f"The downloaded image {manifest.digest} is another build than the scheduler knows.",
+            hint="Try again: it is downloaded anew.",
+        )

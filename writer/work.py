@@ -144,8 +144,9 @@ class _Unit:
                 inserted = self._wait_for_card()
             filled = self._tried(inserted)
             if filled is not None:
-                note = self._compared(inserted, filled)
-                self._place.ledger.keep(_record(self._task, inserted.card, Verdict.GOOD, note))
+                self._place.ledger.keep(_record(self._task, inserted.card, Verdict.GOOD, ""))
+                if note := self._compared(inserted, filled):
+                    self._place.ledger.keep(_record(self._task, inserted.card, Verdict.GOOD, note))
                 return CardWritten(
                     self._task.image_digest,
                     self._place.slot.name,
@@ -166,7 +167,11 @@ class _Unit:
         if filled.write_speed is None or filled.read_speed is None:
             return ""
         speed = CardSpeed(filled.write_speed.median, filled.read_speed.median)
-        note = self._place.speeds.add(inserted.kind, speed)
+        try:
+            note = self._place.speeds.add(inserted.kind, speed)
+        except OSError as error:  # a full disk, perhaps: the card is no worse for that
+            log.warning("speeds of cards can't be kept", error=error.strerror)
+            return ""
         if note:
             log.warning("slow card", slot=self._place.slot.name, card=inserted.card.serial, why=note)
             self._teller.log(note)

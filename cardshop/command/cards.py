@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -33,6 +34,7 @@ EPILOG = (
     "Exit status: 0 good; 1 damaged; 3 not genuine; 4 used: as good, but the card was started, and its "
     "system has changed files of its own."
 )
+_CID = re.compile(r"[0-9a-f]{32}")
 MOST_SHOWN = 40
 """Broken files that are listed; --json has all."""
 
@@ -183,7 +185,9 @@ def _with_label(finding: Finding, label: Passport, card: OpenedCard) -> Finding:
         getattr(stated, name) == getattr(label, name)
         for name in ("task", "attempt", "unit", "image", "manifest")
     )
-    if finding.verdict is Verdict.NOT_GENUINE or (same and card.serial in ("", label.serial)):
+    # Only a CID is the card's own: a reader that tells none gets a serial made up for the card.
+    told = all(_CID.fullmatch(serial) for serial in (card.serial, label.serial))
+    if finding.verdict is Verdict.NOT_GENUINE or (same and (not told or card.serial == label.serial)):
         return finding
     why = (
         f"The label is that of the card {label.serial}; this card is {card.serial}: it was copied."

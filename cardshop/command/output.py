@@ -64,9 +64,9 @@ def tell_error(error: CardshopError, *, as_json: bool) -> None:
         sys.stderr.write(json.dumps(error.to_wire()) + "\n")
         return
     field = f"{error.field}: " if error.field and not error.sentence.startswith(error.field) else ""
-    sys.stderr.write(f"cardshop: {field}{error.sentence}\n")
+    sys.stderr.write(f"cardshop: {_harmless(field + error.sentence)}\n")
     if error.hint:
-        sys.stderr.write(f"  {error.hint}\n")
+        sys.stderr.write(f"  {_harmless(error.hint)}\n")
 
 
 def short(moment: Any) -> str:
@@ -76,4 +76,9 @@ def short(moment: Any) -> str:
 
 def _say(*lines: str) -> None:
     for line in lines:
-        sys.stdout.write(line + "\n")
+        sys.stdout.write(_harmless(line) + "\n")
+
+
+def _harmless(text: str) -> str:
+    """Without what a terminal obeys: a forged card could paint a verdict of its own."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else "\ufffd" for letter in text)

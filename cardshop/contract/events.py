@@ -11,7 +11,6 @@ one itself, confirmed, before its message is acknowledged. Celery's later copy h
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -221,7 +220,7 @@ def read_events(body: bytes | str) -> list[Event]:
         MessageRejected: one of them can't be read.
     """
     try:
-        content = json.loads(body)
+        content = wire.parse(body)
     except ValueError:
         raise MessageRejected("The message is no JSON.") from None
     events = content if isinstance(content, list) else [content]

@@ -39,7 +39,7 @@ class Signed:
     def from_text(cls, text: str) -> Self:
         """Reads what :meth:`to_text` wrote. Raises MessageRejected."""
         try:
-            data = json.loads(text)
+            data = wire.parse(text)
         except ValueError:
             raise MessageRejected("The passport is no JSON document.") from None
         return wire.from_wire(cls, data)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -29,6 +30,14 @@ def to_wire(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): to_wire(item) for key, item in value.items()}
     return value
+
+
+def parse(document: str | bytes) -> Any:
+    """The JSON types of a document. Raises ValueError, for one that is nested too deep to be read as well."""
+    try:
+        return json.loads(document)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
 
 
 def from_wire(cls: type[T], wire: Any, *, where: str = "") -> T:

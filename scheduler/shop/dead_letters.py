@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cardshop.contract import names
+from cardshop.contract import names, wire
 from cardshop.contract.errors import Conflict, MessageRejected
 from cardshop.contract.events import read_events
 from scheduler.domain.alarms import AlarmKind
@@ -93,7 +92,7 @@ def _send_task_again(store: Store, letter: DeadLetter) -> None:
 def _task_message(body: str) -> Mapping[str, Any]:
     """The contract's message out of Celery's body ``[args, {"message": …}, …]``. Raises MessageRejected."""
     try:
-        message = json.loads(body)[1]["message"]
+        message = wire.parse(body)[1]["message"]
     except (ValueError, LookupError, TypeError):
         raise MessageRejected("The message is no task of ours.") from None
     if not isinstance(message, Mapping) or "task_id" not in message:

@@ -11,7 +11,16 @@ from typing import Any
 import pytest
 
 from cardshop.contract.errors import MessageRejected
-from cardshop.contract.events import CardWritten, Event, EventType, Failure, ImageBuilt, Outcome, Phase
+from cardshop.contract.events import (
+    CardWritten,
+    Event,
+    EventType,
+    Failure,
+    ImageBuilt,
+    Outcome,
+    Phase,
+    read_events,
+)
 from cardshop.contract.tasks import Claim, CreateTask, WriteTask
 from cardshop.worker import Reporter
 from cardshop.worker.publisher import EventPublisher
@@ -180,3 +189,9 @@ def test_every_kind_of_event_has_a_golden_file() -> None:
     assert {event.type for event in EVENTS.values()} == set(EventType) - never_told
     assert {type(event.body) for event in EVENTS.values()} >= {ImageBuilt, CardWritten, Failure}
     assert {type(message) for message in MESSAGES.values()} == {CreateTask, WriteTask, Claim}
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"type":"task-log","lines":' + "[" * 100_000])
+def test_a_message_that_is_nested_without_end_is_refused_and_ends_no_monitor(text: str) -> None:
+    with pytest.raises(MessageRejected):
+        read_events(text)

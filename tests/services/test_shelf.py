@@ -19,7 +19,7 @@ from cardshop.stack.ports import free_port
 from cardshop.stack.waiting import wait_for
 from tests.api import new_api, read_catalogue
 from tests.real_services import RealMongod
-from tests.zims import make_zim
+from tests.zims import damaged_copies, make_zim
 from warehouse.shelf.books import SETTLED_SECONDS, Shelf
 
 LONG_AGO = time.time() - 60
@@ -171,3 +171,30 @@ def test_what_was_read_is_known_after_a_restart_and_forgotten_when_it_goes(tmp_p
     restarted.look()
 
     assert restarted.books() == []
+
+
+def test_no_damage_of_a_file_keeps_the_shelf_from_the_next_one(tmp_path: Path) -> None:
+    sound = on_time(tmp_path, "a.zim").read_bytes()
+    for number, damaged in enumerate(damaged_copies(sound, 150)):
+        (tmp_path / f"b-{number}.zim").write_bytes(damaged)
+        os.utime(tmp_path / f"b-{number}.zim", (LONG_AGO, LONG_AGO))
+    Path(os.fsdecode(bytes(tmp_path) + b"/bad\xff.zim")).write_bytes(sound)
+    on_time(tmp_path, "z.zim")
+    shelf = Shelf(tmp_path, tmp_path / "state")
+
+    shelf.look()
+
+    names = {book.file for book in shelf.books() if not book.problem}
+    assert {"a.zim", "z.zim"} <= names
+    assert any(book.problem for book in shelf.books())
+    assert all(book.file.isascii() for book in shelf.books())
+
+
+def test_a_file_of_tomorrow_is_read_today(tmp_path: Path) -> None:
+    made = make_zim(tmp_path / "guide.zim")
+    os.utime(made, (time.time() + 86_400, time.time() + 86_400))
+    shelf = Shelf(tmp_path, tmp_path / "state")
+
+    shelf.look()
+
+    assert [book.file for book in shelf.books()] == ["guide.zim"]

@@ -121,3 +121,31 @@ def test_a_head_that_lies_is_refused_or_read_without_end(disk: Path, read: Read)
                 assert len(list(Fat32(lying, OFFSET).files())) < 100
             except ImageDamaged:
                 continue
+
+
+def test_a_disk_that_is_larger_than_its_table_is_refused_before_memory_is_taken(read: Read) -> None:
+    head = bytearray(read(OFFSET, 512))
+    head[35] ^= 0x80  # the highest bit of the number of sectors
+    asked = []
+
+    def flipped(offset: int, length: int) -> bytes:
+        asked.append(length)
+        return bytes(head) if offset == OFFSET else read(offset, length)
+
+    with pytest.raises(ImageDamaged, match="larger than its table"):
+        Fat32(flipped, OFFSET)
+    assert asked == [512]
+
+
+def test_folders_that_lead_in_circles_are_looked_into_once(disk: Path, read: Read) -> None:
+    run(["mmd", "-i", f"{disk}@@{OFFSET}", "::/one", "::/two"], timeout=30)
+    root = next(file for file in Fat32(read, OFFSET).files() if file.path == "").ranges[0]
+    listing = bytearray(read(root.offset, root.length))
+    for place in range(0, len(listing), 32):
+        if listing[place + 11] == 0x10:  # a folder: it leads to the root now
+            listing[place + 20 : place + 22], listing[place + 26 : place + 28] = b"\0\0", b"\2\0"
+    with disk.open("r+b") as file:
+        file.seek(root.offset)
+        file.write(listing)
+
+    assert sorted(file.path for file in Fat32(read, OFFSET).files()) == ["", "one", "two"]

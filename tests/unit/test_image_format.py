@@ -190,3 +190,25 @@ def test_a_file_that_is_no_block_map_is_refused(tmp_path: Path, text: str) -> No
 
     with pytest.raises(ImageDamaged, match="no block map"):
         BlockMap.from_file(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"block_bytes": 1, "chunk_bytes": 1},
+        {"chunk_bytes": 2**40},
+        {"passport": Range(0, 2**40)},
+        {"passport": Range(-BLOCK_BYTES, BLOCK_BYTES)},
+        {"files": Range(1, BLOCK_BYTES)},
+    ],
+)
+def test_a_manifest_that_would_take_memory_without_end_is_refused(changes: dict[str, Any]) -> None:
+    document = replace(with_own(), **changes).to_bytes()
+
+    with pytest.raises(ImageDamaged):
+        Manifest.from_bytes(document, "m.json")
+
+
+def test_a_manifest_that_is_nested_without_end_is_refused() -> None:
+    with pytest.raises(ImageDamaged):
+        Manifest.from_bytes(b"[" * 100_000, "m.json")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cardshop.contract.errors import BootFailed
+from cardshop.contract.errors import BootFailed, Unavailable
 from cardshop.contract.events import Phase
 from cardshop.fit import BOOT_OFFSET
 from cardshop.machines import PC
@@ -79,11 +79,15 @@ def test_an_image_that_does_not_start_is_thrown_away_and_its_end_is_told(
     assert not built.image.parent.exists()
 
 
-def test_an_image_without_a_kernel_is_no_good(plan: ImagePlan, places: Places, built: BuiltImage) -> None:
-    with pytest.raises(BootFailed):
+def test_an_image_that_this_host_could_not_start_stays_to_be_tried_again(
+    plan: ImagePlan, places: Places, built: BuiltImage
+) -> None:
+    with pytest.raises(Unavailable) as told:  # no kernel could be copied out of it
         tried(built, plan, places, Listener())
 
-    assert not built.image.parent.exists()
+    assert told.value.retryable
+    assert built.image.exists()
+    assert not record_of(built.image).exists()
 
 
 def test_an_image_that_passed_before_the_worker_was_killed_is_not_started_again(

@@ -23,6 +23,7 @@ from cardshop.image_format import Manifest
 from cardshop.programs import run
 from creator.build import build
 from creator.plan import BuiltImage, ImagePlan, Places
+from creator.unpack import unpack
 from tests.image_plans import WEB, make_content, make_places, make_plan
 from tests.mirror import Mirror, serve_mirror
 from tests.offspot_base import BUNDLED, DISK_ID, NAME, ROOT_BYTES, make_offspot_base
@@ -305,3 +306,18 @@ def test_recipe_and_base_of_different_kinds_are_refused(tmp_path: Path, places: 
         build(offspot_plan(places, base=of_ours), own, unseen)
     with pytest.raises(InvalidInput, match="wrong kind"):
         build(offspot_plan(places, card_configuration={"version": 1}), places, unseen)
+
+
+def test_hard_links_count_as_the_files_that_they_become(tmp_path: Path) -> None:
+    archive = tmp_path / "links.tar"
+    with tarfile.open(archive, "w") as made:
+        file = tarfile.TarInfo("file")
+        file.size = MIB
+        made.addfile(file, io.BytesIO(bytes(MIB)))
+        for number in range(50):
+            link = tarfile.TarInfo(f"link-{number}")
+            link.type, link.linkname = tarfile.LNKTYPE, "file"
+            made.addfile(link)
+
+    with pytest.raises(ContentDamaged, match="more than its size says"):
+        list(unpack(archive, "tar", tmp_path / "into", limit_bytes=2 * MIB, path="x", ident="files"))

@@ -125,3 +125,24 @@ def test_time_in_which_two_pieces_are_under_way_counts_once() -> None:
 
 def test_the_manifest_of_the_bench_names_the_place(bench: Bench) -> None:
     assert Manifest.from_file(bench.image / f"{DIGEST}.json").passport == PLACE
+
+
+def test_an_image_without_a_place_for_it_is_compared_with_what_was_signed_too(tmp_path: Path) -> None:
+    older = Bench(tmp_path)
+    older.signed = signed_for(older, manifest="0" * 64)
+    insert_card(older.slot)
+
+    with pytest.raises(ImageDamaged, match="another build"):
+        older.write()
+
+
+def test_a_verified_card_stays_good_though_its_speed_can_t_be_kept(bench: Bench) -> None:
+    insert_card(bench.slot)
+    bench.signed = signed_for(bench)
+    (bench.image.parent / "card-speeds.part").mkdir()  # the file of the speeds can't be written
+
+    written = bench.write()
+
+    record = bench.place.ledger.record_of(written.card)
+    assert record is not None
+    assert record.is_good_for("task-1", 1)

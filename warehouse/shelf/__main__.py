@@ -67,8 +67,8 @@ def _keep_looking(shelf: Shelf) -> None:
     while not pause.wait(LOOK_SECONDS if shelf.books() else 1.0):
         try:
             shelf.look()
-        except OSError as error:
-            log.warning("the folder can't be looked at now", error=str(error))
+        except Exception:  # whatever a file does to it, the others are looked at again
+            log.exception("the folder can't be looked at now")
 
 
 if __name__ == "__main__":

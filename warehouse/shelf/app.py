@@ -66,7 +66,8 @@ def make_app(shelf: Shelf, address: str) -> Flask:
         found = illustration(shelf.path(_book(shelf.book, file)))
         if found is None:
             abort(404)
-        return Response(found[0], mimetype=found[1], headers={"Cache-Control": "max-age=3600"})
+        headers = {"Cache-Control": "max-age=3600", "X-Content-Type-Options": "nosniff"}
+        return Response(found, mimetype="image/png", headers=headers)
 
     return app
 

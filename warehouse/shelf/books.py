@@ -28,6 +28,7 @@ ILLUSTRATION_PIXELS = 48
 LONGEST_TEXT = 4000
 
 _RECORD_VERSION = 1
+_PNG = b"\x89PNG\r\n\x1a\n"
 _METADATA = {
     "name": "Name",
     "flavour": "Flavour",
@@ -105,13 +106,15 @@ class Shelf:
             before = self._known.get(path.name) or self._kept(path.name)
             if before and (before.size_bytes, before.changed_ns) == (found.st_size, found.st_mtime_ns):
                 known[path.name] = before
-            elif self._clock() - found.st_mtime >= SETTLED_SECONDS and (book := self._read(path, found)):
+            elif abs(self._clock() - found.st_mtime) >= SETTLED_SECONDS and (book := self._read(path, found)):
                 known[path.name] = book
                 self._known = {**self._known, path.name: book}  # the next file may take minutes
         self._known = known
 
     def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
         for path in sorted(self._folder.glob("*.zim")):
+            if not path.name.isprintable():
+                continue  # bytes that are no UTF-8: no page could name it
             try:
                 found = path.stat()
             except OSError:
@@ -155,13 +158,16 @@ class Shelf:
         return self._state / f"{hashlib.sha256(os.fsencode(file)).hexdigest()}.json"
 
 
-def illustration(path: Path) -> tuple[bytes, str] | None:
-    """The picture of a ZIM file, and its media type; None when there is none."""
-    archive = Archive(path)
-    if not archive.has_illustration(ILLUSTRATION_PIXELS):
+def illustration(path: Path) -> bytes | None:
+    """The picture of a ZIM file, PNG; None when there is none."""
+    try:
+        archive = Archive(path)
+        if not archive.has_illustration(ILLUSTRATION_PIXELS):
+            return None
+        content = bytes(archive.get_illustration_item(ILLUSTRATION_PIXELS).content)
+    except (RuntimeError, UnicodeDecodeError, LookupError):
         return None
-    item = archive.get_illustration_item(ILLUSTRATION_PIXELS)
-    return bytes(item.content), str(item.mimetype)
+    return content if content.startswith(_PNG) else None
 
 
 def _facts(path: Path, book: Book) -> Book:
@@ -175,19 +181,19 @@ def _facts(path: Path, book: Book) -> Book:
         archive = Archive(path)
         sound = archive.check() if archive.has_checksum else True
         told: dict[str, Any] = {field: _text(archive, key) for field, key in _METADATA.items()}
-    except RuntimeError as error:
+        book = dataclasses.replace(
+            book,
+            **told,
+            sha256=sha256,
+            pieces=pieces,
+            id=str(archive.uuid),
+            articles=archive.article_count,
+            media=archive.media_count,
+            illustrated=archive.has_illustration(ILLUSTRATION_PIXELS),
+            category=_category(told["tags"]),
+        )
+    except (RuntimeError, UnicodeDecodeError, LookupError) as error:  # as libzim tells of damage
         return dataclasses.replace(book, problem=f"It is no ZIM file, or not whole ({error}).")
-    book = dataclasses.replace(
-        book,
-        **told,
-        sha256=sha256,
-        pieces=pieces,
-        id=str(archive.uuid),
-        articles=archive.article_count,
-        media=archive.media_count,
-        illustrated=archive.has_illustration(ILLUSTRATION_PIXELS),
-        category=_category(told["tags"]),
-    )
     problem = ""
     if not sound:
         problem = "Its inner checksum is wrong: it was damaged on its way. Bring it again."
