@@ -23,7 +23,7 @@ from cardshop.fit import MIB, Layout, forecast, layout
 from cardshop.image_format import BlockMap, Manifest
 from creator.books import check_zim
 from creator.cache import SECTOR_BYTES, Cache
-from creator.card import card_of, check_plan, is_offspot
+from creator.card import card_of, check_plan, inline_bytes, is_offspot
 from creator.fetch import fetch
 from creator.image.assemble import Card, assemble
 from creator.image.base_image import BaseImage, check_base, open_base
@@ -113,7 +113,7 @@ def _build_anew(
 
 
 def _layout(plan: ImagePlan, base: BaseImage) -> Layout:
-    sizes = [content.card_bytes for content in plan.contents]
+    sizes = [*(content.card_bytes for content in plan.contents), *inline_bytes(plan)]
     try:
         fit = forecast(plan.size_bytes, base.manifest.root_bytes, sizes, has_shelf=not is_offspot(plan))
     except ValueError as error:

@@ -96,13 +96,19 @@ def is_offspot(plan: ImagePlan) -> bool:
     return OffspotConfiguration.of(plan.card_configuration) is not None
 
 
+def inline_bytes(plan: ImagePlan) -> tuple[int, ...]:
+    """Sizes of the files that came with an Offspot recipe's configuration."""
+    offspot = OffspotConfiguration.of(plan.card_configuration)
+    return tuple(len(content) for _, content in offspot.files) if offspot else ()
+
+
 def check_plan(plan: ImagePlan, base: BaseImage) -> None:
     """Says what is wrong before anything is fetched.
 
     Raises:
         InvalidInput: a file can't have its name, or the base is of another kind than the recipe.
     """
-    if is_offspot(plan) != (data_offset(base) is not None):
+    if is_offspot(plan) != (data_offset(base.image) is not None):
         wanted = "an Offspot base" if is_offspot(plan) else "a base of Cardshop's own"
         raise InvalidInput(
             f"The base image {base.manifest.name} is of the wrong kind for this recipe.",
@@ -146,14 +152,14 @@ def _offspot_card(
     plan: ImagePlan, offspot: OffspotConfiguration, base: BaseImage, files: Sequence[Path], scratch: Path
 ) -> Card:
     tree = Tree()
-    tree.update(read_tree(base.image, data_offset(base) or 0, scratch / "base"), "base")
+    tree.update(read_tree(base.image, data_offset(base.image) or 0, scratch / "base"), "base")
     tree.add(Folder(IMAGES), "oci_images")
     for path, text in offspot.files:
         tree.add(content_file(_on_data(path, path), text, path), path)
     for number, (content, file) in enumerate(zip(plan.contents, files, strict=True)):
         tree.update(_brought(content, file, scratch / f"archive-{number}"), content.ident)
     runtime = offspot.runtime.encode() if offspot.runtime else None
-    return Card(disk_id(base), OFFSPOT_CONFIGURATION, runtime, tree)
+    return Card(disk_id(base.image), OFFSPOT_CONFIGURATION, runtime, tree)
 
 
 def _brought(content: Content, file: Path, scratch: Path) -> Sequence[File | Link | Folder]:

@@ -11,15 +11,18 @@ import argparse
 import hashlib
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cardshop.contract.errors import CardshopError, ImageDamaged, InvalidInput
-from cardshop.fit import ALIGNMENT, BOOT_BYTES, BOOT_OFFSET
+from cardshop.fit import ALIGNMENT, BLOCK_BYTES, BOOT_BYTES, BOOT_OFFSET
 from cardshop.programs import run
 from creator.base.manifest import BaseManifest
+from creator.image.base_data import data_offset, read_tree
+from creator.image.tree import File
 
 SYSTEM = "offspot"
 """What the manifest says of the base: whose recipes it knows."""
@@ -87,8 +90,19 @@ def take_in(image: Path, output: Path, *, name: str, architecture: str, release:
         recipe="",
     )
     path = output / f"{name}.json"
-    path.write_text(json.dumps({**asdict(manifest), "system": SYSTEM}, indent=1) + "\n")
+    path.write_text(
+        json.dumps({**asdict(manifest), "system": SYSTEM, "data_bytes": _data_bytes(final)}, indent=1) + "\n"
+    )
     return path
+
+
+def _data_bytes(image: Path) -> int:
+    """What the files on its data partition take on a card."""
+    with tempfile.TemporaryDirectory() as scratch:
+        files = read_tree(image, data_offset(image) or 0, Path(scratch) / "data")
+        return sum(
+            -(-file.size_bytes // BLOCK_BYTES) * BLOCK_BYTES for file in files if isinstance(file, File)
+        )
 
 
 def _root_bytes(image: Path) -> int:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from cardshop.contract.errors import ImageDamaged
 from cardshop.programs import run
-from creator.image.base_image import BaseImage
 from creator.image.ext4 import ROOT_INODE
 from creator.image.partition_table import SECTOR_BYTES
 from creator.image.tree import File, Folder, Link, Owner
@@ -30,13 +29,13 @@ _LOST_AND_FOUND = "/lost+found"
 _SECONDS = 600.0
 
 
-def disk_id(base: BaseImage) -> int:
+def disk_id(base: Path) -> int:
     """The identity of the base's partition table, 32 bits: PARTUUIDs are made of it."""
     number: int = _DISK_ID.unpack_from(_first_sector(base))[0]
     return number
 
 
-def data_offset(base: BaseImage) -> int | None:
+def data_offset(base: Path) -> int | None:
     """Where the base's data partition begins, bytes; None: it has none."""
     kind, first, count = _ENTRY.unpack_from(_first_sector(base), _FIRST_ENTRY + _THIRD * _ENTRY_BYTES)
     return int(first) * SECTOR_BYTES if kind and count else None
@@ -81,6 +80,6 @@ def _ask(system: str, command: str) -> str:
     return done.text
 
 
-def _first_sector(base: BaseImage) -> bytes:
-    with base.image.open("rb") as stream:
+def _first_sector(base: Path) -> bytes:
+    with base.open("rb") as stream:
         return stream.read(SECTOR_BYTES)

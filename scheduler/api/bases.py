@@ -29,6 +29,10 @@ class GivenBase(Given):
     sbom_sha256: str | None = Field(
         default=None, pattern="^[0-9a-f]{64}$", description="checksum of the list of its packages"
     )
+    system: Literal["cardshop", "offspot"] = Field(default="cardshop", description="whose recipes it knows")
+    data_bytes: int = Field(
+        default=0, strict=True, ge=0, description="of files that it brings to the data partition"
+    )
 
 
 class Base(Told):
@@ -42,6 +46,8 @@ class Base(Told):
     sha256: str
     boot_bytes: int
     root_bytes: int
+    system: str
+    data_bytes: int
 
 
 class BaseList(Resource):

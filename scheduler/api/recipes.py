@@ -71,6 +71,7 @@ class ToldRecipe(Told):
     contents: list[str]
     size: str
     branding: ToldBranding | None
+    offspot: bool  # it came as an Offspot YAML, which says what goes on the card
     created_at: Moment
     updated_at: Moment
 
@@ -94,6 +95,7 @@ class ToldRecipe(Told):
             contents=list(recipe.contents),
             size=recipe.size,
             branding=ToldBranding.of(recipe.branding) if recipe.branding else None,
+            offspot=recipe.offspot is not None,
             created_at=kept.created_at,
             updated_at=kept.updated_at,
         )
@@ -208,6 +210,11 @@ class RecipeItem(Resource):
     def put(self, caller: Caller, recipe_id: str, body: GivenRecipe) -> ToldRecipe:
         """The whole recipe anew; an absent secret or ``branding`` stays as it was."""
         before = kept_recipe(self.services, recipe_id, caller)
+        if before.recipe.offspot is not None:
+            raise InvalidInput(
+                "This recipe is an Offspot YAML: it is not changed field by field.",
+                hint="Change the file and import it anew.",
+            )
         recipe = sealed_recipe(self.services, body, before.recipe)
         shop.check_against_shop(self.services.store, recipe)
         self.services.store.recipes.replace(recipe_id, recipe)
@@ -226,15 +233,7 @@ class RecipeFit(Resource):
     def get(self, caller: Caller, recipe_id: str) -> Fit:
         """What takes how much, by the contents' exact sizes of now."""
         recipe = kept_recipe(self.services, recipe_id, caller).recipe
-        return Fit.of(
-            shop.fit(
-                self.services.store,
-                self.services.web,
-                contents=recipe.contents,
-                base=recipe.base,
-                size=recipe.size,
-            )
-        )
+        return Fit.of(shop.fit_recipe(self.services.store, self.services.web, recipe))
 
 
 class FitList(Resource):

@@ -68,6 +68,31 @@ class Web:
         except (requests.RequestException, OSError) as error:
             raise MirrorRefused(f"{url} can't be fetched ({type(error).__name__}).") from error
 
+    def size(self, url: str) -> int:
+        """Bytes of the file at ``url``, as its server tells them.
+
+        Raises:
+            MirrorRefused: the address may not be asked, or the server doesn't tell.
+        """
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise MirrorRefused(f"{url} is no http or https address.")
+        try:
+            with (
+                addresses.session(self._private_hosts) as session,
+                session.get(
+                    url,
+                    headers={"Accept-Encoding": "identity"},
+                    timeout=(CONNECT_SECONDS, READ_SECONDS),
+                    stream=True,
+                ) as response,
+            ):
+                length = response.headers.get("Content-Length", "")
+                if response.status_code != requests.codes.ok or not length.isdecimal():
+                    raise MirrorRefused(f"{url} doesn't tell its size (status {response.status_code}).")
+                return int(length)
+        except (requests.RequestException, OSError) as error:
+            raise MirrorRefused(f"{url} can't be asked ({type(error).__name__}).") from error
+
 
 def _read(response: requests.Response) -> bytes:
     body = bytearray()

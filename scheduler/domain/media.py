@@ -19,6 +19,11 @@ class Medium:
     nominal_gb: int  # as printed on the card, 10^9 bytes
     size_bytes: int  # what an image for it takes, and the least that a card must have
 
+    @property
+    def nominal_bytes(self) -> int:
+        """What its label says."""
+        return self.nominal_gb * 10**9
+
 
 def size_of(nominal_gb: int) -> int:
     """Bytes of an image for a card with ``nominal_gb`` on its label."""

@@ -15,8 +15,10 @@ from typing import Any
 
 from cardshop.contract import wire
 from cardshop.contract.errors import InvalidInput
-from cardshop.contract.tasks import BaseReference, Content
+from cardshop.contract.tasks import DIRECT, BaseReference, Content
+from scheduler.domain import offspot
 from scheduler.domain.branding import Branding, check_branding, on_the_card
+from scheduler.domain.offspot import OffspotRecipe
 
 AUTO_SIZE = "auto"
 """Size of a recipe that takes the smallest medium it fits on."""
@@ -60,6 +62,7 @@ class Recipe:
     contents: tuple[str, ...]  # idents in the catalogue
     size: str  # a medium's name, or "auto"
     branding: Branding | None = None
+    offspot: OffspotRecipe | None = None  # it came as an Offspot YAML, which says what goes on the card
 
     def with_secrets(self, turn: Callable[[str], str]) -> Recipe:
         """The recipe with each secret turned (sealed, or opened) by ``turn``."""
@@ -68,6 +71,7 @@ class Recipe:
             self,
             wifi_password=None if self.wifi_password is None else turn(self.wifi_password),
             admin_account=account and replace(account, password=turn(account.password)),
+            offspot=self.offspot and offspot.turned(self.offspot, turn(self.offspot.document)),
         )
 
 
@@ -130,7 +134,7 @@ def check(recipe: Recipe, vocabulary: Vocabulary) -> None:
         _check_admin_account(recipe.admin_account)
     if recipe.branding:
         check_branding(recipe.branding)
-    if not recipe.contents:
+    if not recipe.contents and not recipe.offspot:
         raise InvalidInput("A recipe has at least one content.", field="contents")
     check_distinct(recipe.contents)
 
@@ -152,10 +156,12 @@ def digest(resolved: ResolvedRecipe, fingerprint: Callable[[str], str]) -> str:
     """
     pinned = resolved.with_secrets(fingerprint)
     recipe = wire.to_wire(pinned.recipe)
-    for chosen in ("size", "base", "contents"):  # what they came to is pinned below
+    for chosen in ("size", "base", "contents", "offspot"):  # what they came to is pinned below
         del recipe[chosen]
     if pinned.recipe.branding is None:
         del recipe["branding"]  # an image has the name that it had before there was branding
+    if pinned.recipe.offspot:
+        recipe["offspot"] = pinned.recipe.offspot.document
     named = {
         "version": _DIGEST_VERSION,
         "recipe": recipe,
@@ -168,6 +174,7 @@ def digest(resolved: ResolvedRecipe, fingerprint: Callable[[str], str]) -> str:
                 "file": content.file,
                 "size_bytes": content.size_bytes,
                 "sha256": content.sha256,
+                **({"via": content.via} if content.via != DIRECT else {}),
             }
             for content in pinned.contents
         ],

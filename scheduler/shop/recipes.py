@@ -15,8 +15,10 @@ from scheduler.catalogue.web import Web
 from scheduler.domain import recipes as rules
 from scheduler.domain.catalogue import Entry, FileFacts
 from scheduler.domain.media import Medium
+from scheduler.domain.offspot import SYSTEM, OffspotRecipe
 from scheduler.domain.recipes import AUTO_SIZE, Recipe, ResolvedRecipe
 from scheduler.seal import Seal
+from scheduler.shop import offspot
 from scheduler.shop.catalogue import file_facts
 from scheduler.shop.passwords import card_password_hash
 from scheduler.store.bases import Base
@@ -43,7 +45,8 @@ def check_against_shop(store: Store, recipe: Recipe) -> None:
     Raises:
         InvalidInput: names the first that isn't, with its field.
     """
-    _base(store, recipe.base)
+    base = _base(store, recipe.base)
+    _check_kind(base, recipe)
     if recipe.size != AUTO_SIZE:
         _medium(store, recipe.size, "size")
     _entries(store, recipe.contents)
@@ -64,6 +67,15 @@ def fit(store: Store, web: Web, *, contents: Sequence[str], base: str, size: str
     return _fitted(store, _base(store, base), size, content_bytes, "size")
 
 
+def fit_recipe(store: Store, web: Web, recipe: Recipe) -> Fitted:
+    """As :func:`fit`, of a recipe; one that came as an Offspot YAML has its files' sizes asked."""
+    if recipe.offspot is None:
+        return fit(store, web, contents=recipe.contents, base=recipe.base, size=recipe.size)
+    base = _base(store, recipe.base)
+    sizes = _offspot_bytes(base, recipe.offspot, offspot.pinned(web, recipe.offspot))
+    return _fitted(store, base, recipe.size, sizes, "size", has_shelf=False)
+
+
 def resolve(store: Store, web: Web, recipe: Recipe, *, medium: str | None = None) -> ResolvedRecipe:
     """The recipe with everything pinned that may change tomorrow; its secrets stay as they are.
 
@@ -79,13 +91,16 @@ def resolve(store: Store, web: Web, recipe: Recipe, *, medium: str | None = None
         DoesNotFit: the contents are larger than the medium; the hint has the table.
     """
     base = _base(store, recipe.base)
-    entries = _entries(store, recipe.contents)
-    facts = _facts(web, entries)
-    contents = tuple(_content(entry, file) for entry, file in zip(entries, facts, strict=True))
-    _check_file_names(contents)
+    _check_kind(base, recipe)
+    if recipe.offspot is None:
+        contents = _catalogued(store, web, recipe)
+        content_bytes = [content.size_bytes for content in contents]
+    else:
+        contents = offspot.pinned(web, recipe.offspot)
+        content_bytes = _offspot_bytes(base, recipe.offspot, contents)
     field = "medium" if medium else "size"
-    content_bytes = [content.size_bytes for content in contents]
-    fitted = _fitted(store, base, medium or recipe.size, content_bytes, field)
+    has_shelf = recipe.offspot is None
+    fitted = _fitted(store, base, medium or recipe.size, content_bytes, field, has_shelf=has_shelf)
     if not fitted.fit.fits:
         raise _does_not_fit(fitted, field)
     return ResolvedRecipe(
@@ -111,7 +126,32 @@ def card_configuration(store: Store, resolved: ResolvedRecipe, digest: str, seal
     def picture(name: str) -> str:
         return base64.b64encode(store.pictures.get(name)).decode()
 
+    if resolved.recipe.offspot is not None:
+        return offspot.configuration(seal.open(resolved.recipe.offspot.document))
     return rules.card_configuration(resolved.with_secrets(seal.open), hashed, picture)
+
+
+def _catalogued(store: Store, web: Web, recipe: Recipe) -> tuple[Content, ...]:
+    entries = _entries(store, recipe.contents)
+    facts = _facts(web, entries)
+    contents = tuple(_content(entry, file) for entry, file in zip(entries, facts, strict=True))
+    _check_file_names(contents)
+    return contents
+
+
+def _offspot_bytes(base: Base, recipe: OffspotRecipe, contents: Sequence[Content]) -> list[int]:
+    return [*(content.card_bytes for content in contents), *recipe.inline_bytes, base.data_bytes]
+
+
+def _check_kind(base: Base, recipe: Recipe) -> None:
+    is_offspot = recipe.offspot is not None
+    if is_offspot != (base.system == SYSTEM):
+        wanted = "an Offspot base" if is_offspot else "a base of Cardshop's own"
+        raise InvalidInput(
+            f"The base image {base.name} is of the wrong kind for this recipe.",
+            hint=f"Choose {wanted}.",
+            field="base",
+        )
 
 
 def _base(store: Store, name: str) -> Base:
@@ -183,11 +223,15 @@ def _check_file_names(contents: Sequence[Content]) -> None:
             )
 
 
-def _fitted(store: Store, base: Base, size: str, content_bytes: Sequence[int], field: str) -> Fitted:
+def _fitted(
+    store: Store, base: Base, size: str, content_bytes: Sequence[int], field: str, *, has_shelf: bool = True
+) -> Fitted:
     media = store.media.every() if size == AUTO_SIZE else [_medium(store, size, field)]
     fitted = None
     for medium in media:
-        fitted = Fitted(medium, forecast(medium.size_bytes, base.root_bytes, content_bytes))
+        fitted = Fitted(
+            medium, forecast(medium.size_bytes, base.root_bytes, content_bytes, has_shelf=has_shelf)
+        )
         if fitted.fit.fits:
             break
     if fitted is None:

@@ -21,6 +21,8 @@ class Base:
     sha256: str
     boot_bytes: int
     root_bytes: int
+    system: str = "cardshop"  # whose recipes it knows
+    data_bytes: int = 0  # of files that it brings to the data partition
 
 
 class Bases:
