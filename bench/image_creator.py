@@ -152,7 +152,9 @@ def put_into_cache(cache: Path, address: str, sources: Sequence[Source]) -> None
             os.setxattr(kept, f"user.{fact}", value.encode())
 
 
-def create(program: Path, yaml: Path, output: Path, cache: Path | None, log: Path) -> float:
+def create(
+    program: Path, yaml: Path, output: Path, cache: Path | None, log: Path, timeout: float | None = None
+) -> float:
     """Runs image-creator and syncs what it wrote; the seconds that it took.
 
     Raises:
@@ -179,6 +181,7 @@ def create(program: Path, yaml: Path, output: Path, cache: Path | None, log: Pat
             check=True,
             stdout=stream,
             stderr=subprocess.STDOUT,
+            timeout=timeout,
         )
     os.sync()
     seconds = time.monotonic() - begun

@@ -22,6 +22,7 @@ from manager.pages import (
     labels,
     logs,
     mails,
+    offspot,
     orders,
     recipes,
     schedules,
@@ -37,6 +38,7 @@ log = structlog.get_logger()
 PAGE_GROUPS = (
     session.pages,
     orders.pages,
+    offspot.pages,
     recipes.pages,
     catalogue.pages,
     workers.pages,

@@ -53,6 +53,10 @@ class World:
     def recipe(self) -> str:
         return str(self.api.post("/v1/recipes", a_recipe([self.content]))["id"])
 
+    def offspot_base(self) -> str:
+        base = {**_base(), "system": "offspot"}
+        return str(self.api.post("/v1/bases", base)["name"])
+
     def schedule(self) -> str:
         return str(self.api.post("/v1/schedules", {**HOURLY, "name": _name()})["id"])
 
@@ -232,6 +236,10 @@ GOOD: dict[tuple[str, str], Callable[[World], Call]] = {
     ("post", "/v1/recipes/fit"): lambda world: Call(
         body={"contents": [world.content], "base": "cardshop-amd64", "size": "8 GB"}
     ),
+    ("post", "/v1/recipes/offspot"): lambda world: Call(
+        body={"name": "Imported", "yaml": "base: {source: x}\n", "base": world.offspot_base()}
+    ),
+    ("get", "/v1/recipes/{recipe_id}/offspot"): lambda world: Call({"recipe_id": world.recipe()}),
     ("get", "/v1/recipes/{recipe_id}"): lambda world: Call({"recipe_id": world.recipe()}),
     ("put", "/v1/recipes/{recipe_id}"): lambda world: Call(
         {"recipe_id": world.recipe()}, a_recipe([world.content], name="Renamed")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cardshop.command import alarms, cards, log_in, orders, tasks, workers
+from cardshop.command import alarms, cards, log_in, orders, recipes, tasks, workers
 from cardshop.command.desk import Desk
 from cardshop.command.output import Output, tell_error
 from cardshop.command.session import Session
@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         help="where the log-in is kept (default: %(default)s)",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (log_in, orders, workers, tasks, alarms, cards):
+    for module in (log_in, orders, recipes, workers, tasks, alarms, cards):
         module.add(commands)
     return parser
 

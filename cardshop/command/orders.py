@@ -10,6 +10,7 @@ from typing import Any
 
 from cardshop.command.desk import Desk, Run, Subparsers, noun, verb
 from cardshop.command.output import short
+from cardshop.command.recipes import find_recipe
 from cardshop.contract.errors import InvalidInput, NotFound, Unavailable
 
 PRIORITIES = ("low", "normal", "high", "urgent")
@@ -207,17 +208,7 @@ def _recipe(desk: Desk, arguments: argparse.Namespace) -> dict[str, Any]:
             raise InvalidInput(f"It can't be read: {error.strerror}.", field="--recipe-file") from None
         except ValueError as error:
             raise InvalidInput(f"It is no JSON: {error}.", field="--recipe-file") from None
-    recipes = list(desk.session.every("/v1/recipes"))
-    ids = [recipe["id"] for recipe in recipes if arguments.recipe in (recipe["id"], recipe["name"])]
-    if not ids:
-        raise NotFound(f"There is no recipe {arguments.recipe}.", field="--recipe")
-    if len(ids) > 1:
-        raise InvalidInput(
-            f"{len(ids)} recipes have that name.",
-            hint="Give one by its id: " + ", ".join(ids),
-            field="--recipe",
-        )
-    return {"recipe_id": ids[0]}
+    return {"recipe_id": find_recipe(desk, arguments.recipe)}
 
 
 def _verified(order: dict[str, Any]) -> int:

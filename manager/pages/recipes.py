@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 from cardshop.contract.errors import CardshopError
 from cardshop.languages import LANGUAGES
 from manager.branding import COLOURS, branding_sent, branding_values
+from manager.pages import offspot
 from manager.pages.catalogue import picked, search
 from manager.visitor import api
 
@@ -52,6 +53,8 @@ def new() -> str | Response | tuple[str, int]:
 def edit(recipe_id: str) -> str | Response | tuple[str, int]:
     """The form of a recipe that exists."""
     recipe = api().get("recipes", recipe_id)
+    if recipe["offspot"]:
+        return offspot.show(recipe)
     if request.method == "GET":
         return _form(recipe, _values(recipe), recipe["contents"], None)
     return _save(recipe)
@@ -139,7 +142,7 @@ def _form(
     *,
     searched: bool = False,
 ) -> str:
-    bases = api().get_all("bases")
+    bases = [base for base in api().get_all("bases") if base["system"] != offspot.SYSTEM]
     return render_template(
         "recipe.html",
         recipe=recipe,

@@ -229,7 +229,7 @@ def _checksum(item: Mapping[str, Any], field: str) -> tuple[str | None, str | No
 
 
 def _items(data: Mapping[str, Any], name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    items = data.get(name) or []
+    items = [] if data.get(name) is None else data[name]
     if not isinstance(items, list):
         raise InvalidInput(f"{name} is a list.", field=name)
     if len(items) > MOST_FILES:
