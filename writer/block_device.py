@@ -15,6 +15,7 @@ from pathlib import Path
 BLKROGET = 0x125E
 BLKFLSBUF = 0x1261
 BLKSSZGET = 0x1268
+BLKDISCARD = 0x1277
 BLKGETSIZE64 = 0x80081272
 BLKGETDISKSEQ = 0x80081280
 LOOP_GET_STATUS64 = 0x4C05  # ``linux/loop.h``
@@ -55,6 +56,16 @@ def refuses_writes(descriptor: int) -> bool:
 def drop_cache(device: int) -> None:
     """Forgets what the kernel holds of an open device; needs root."""
     fcntl.ioctl(device, BLKFLSBUF, 0)
+
+
+def can_discard(number: int) -> bool:
+    """Whether the device with this number can be told that its bytes are of no use any more."""
+    return int(attribute(number, "queue/discard_max_bytes") or 0) > 0
+
+
+def discard(device: int, offset: int, length: int) -> None:
+    """Tells an open device that these bytes are of no use any more. Raises OSError: it doesn't take that."""
+    fcntl.ioctl(device, BLKDISCARD, struct.pack("QQ", offset, length))
 
 
 def folder(number: int) -> Path:

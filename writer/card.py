@@ -26,6 +26,9 @@ from writer.speeds import SpeedMeter
 HEAD_BYTES = 1024 * 1024
 """Chunks that begin below this are the head: without it nothing boots, nothing mounts."""
 
+DISCARD_BYTES = 256 * 1024 * 1024
+"""What a card is told to forget at once: it answers within seconds."""
+
 Observe = Callable[[int, int], None]
 """Called with (done, total) bytes after each piece."""
 
@@ -101,6 +104,8 @@ class CardImage:
             ImageDamaged: the image file is not what its manifest says.
         """
         self._write_mark()
+        if not self._believed:
+            self._forget_old_bytes(observe)
         self._write_chunks([chunk for chunk in self._rest if chunk.offset not in self._believed], observe)
         self._io.flush()
 
@@ -136,6 +141,20 @@ class CardImage:
         """Proves every mapped byte, and writes nothing. Raises CardFailed."""
         self._io.flush()
         self._read_chunks(self._manifest.chunks, 0, observe)
+
+    def _forget_old_bytes(self, observe: Observe) -> None:
+        """A card that knows what is of no use erases it ahead of its being written; not every card can."""
+        if not self._card.can_discard:
+            return
+        size = self._card.inserted.card.size_bytes
+        first = -(-self._mark_bytes // BLOCK_BYTES) * BLOCK_BYTES
+        for offset in range(first, size, DISCARD_BYTES):
+            self._card.check_there()
+            try:
+                self._card.discard(offset, min(DISCARD_BYTES, size - offset))
+            except OSError:
+                return  # it is written over, as any other card
+            observe(0, self._manifest.mapped_bytes)
 
     def _write_chunks(self, chunks: Sequence[Chunk], observe: Observe) -> None:
         total = sum(chunk.length for chunk in chunks)

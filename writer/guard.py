@@ -60,6 +60,15 @@ class OpenCard:
         if block_device.refuses_writes(self.descriptor):
             raise CardRefused(f"The card {self.inserted.card.serial} became read-only.", hint=READ_ONLY_HINT)
 
+    @property
+    def can_discard(self) -> bool:
+        """Whether the card takes it that its old bytes are of no use any more."""
+        return self.inserted.is_device and block_device.can_discard(self.inserted.identity.number)
+
+    def discard(self, offset: int, length: int) -> None:
+        """Old bytes are of no use any more. Raises OSError."""
+        block_device.discard(self.descriptor, offset, length)
+
     def flush(self) -> None:
         """All that was written is on the card, and nothing of it is kept in memory. Raises OSError."""
         os.fsync(self.descriptor)
