@@ -22,6 +22,7 @@ from cardshop.fat32 import Fat32, Read
 from cardshop.file_map import FileMap
 from cardshop.fit import BOOT_BYTES, BOOT_OFFSET
 from cardshop.image_format import (
+    CHUNK_BYTES,
     FILES_FILE,
     MANIFEST_FILE,
     PASSPORT_FILE,
@@ -209,7 +210,7 @@ def _passport_by_name(read: Read) -> Signed | None:
     try:
         system = Fat32(read, BOOT_OFFSET)
         file = system.find(PASSPORT_FILE)
-        return None if file is None else _signed(system.content(file))
+        return None if file is None or file.bytes > CHUNK_BYTES else _signed(system.content(file))
     except (ImageDamaged, OSError):
         return None
 

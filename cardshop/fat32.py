@@ -1,12 +1,14 @@
 """Reads a FAT32 file system without mounting it (format: Microsoft's FAT specification, version 1.03).
 
-Used on images and on cards: nothing that stands in it is trusted, what leads in circles ends.
+Used on images and on cards: nothing that stands in it is trusted. A chain or a folder that leads in circles
+ends, and whatever a card says, no more than some tens of megabytes are read to find a file.
 """
 
 from __future__ import annotations
 
+import itertools
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from cardshop.contract.errors import ImageDamaged
@@ -24,6 +26,10 @@ _FIRST_CLUSTER = 2
 _ENTRY_BYTES = 4
 _ENTRY_MASK = 0x0FFFFFFF
 _LARGEST_TABLE_BYTES = 64 * 1024 * 1024
+_SECTOR_BYTES = (512, 1024, 2048, 4096)
+_LARGEST_FOLDER_BYTES = 2 * 1024 * 1024  # the specification's limit
+_MOST_LISTED_BYTES = 32 * 1024 * 1024  # of all folders together
+_MOST_ENTRIES = 100_000
 
 _FOLDER_ENTRY = struct.Struct("<11s B B 7x H 4x H I")
 """Short name, attributes, case of the short name; high and low half of the first cluster, size in bytes."""
@@ -58,11 +64,13 @@ class Fat32:
         if head[-2:] != _SIGNATURE or head[82:87] != b"FAT32":
             raise ImageDamaged("The boot partition holds no FAT32 file system.")
         sector, per_cluster, reserved, copies, sectors, fat_sectors, self._root = _HEAD.unpack_from(head)
+        if sector not in _SECTOR_BYTES or not per_cluster or not fat_sectors:
+            raise ImageDamaged("The boot partition's FAT32 file system has sizes that can't be.")
         self._cluster_bytes = sector * per_cluster
         fat_offset = offset + reserved * sector
         self._data_offset = fat_offset + copies * fat_sectors * sector
         data_bytes = sectors * sector - (self._data_offset - offset)
-        if not self._cluster_bytes or data_bytes <= 0 or fat_sectors * sector > _LARGEST_TABLE_BYTES:
+        if data_bytes <= 0 or fat_sectors * sector > _LARGEST_TABLE_BYTES:
             raise ImageDamaged("The boot partition's FAT32 file system has a size that can't be.")
         table_bytes = (_FIRST_CLUSTER + data_bytes // self._cluster_bytes) * _ENTRY_BYTES
         if table_bytes > fat_sectors * sector:
@@ -80,45 +88,69 @@ class Fat32:
     def files(self) -> Iterator[FatFile]:
         """All files and folders; what the folders' damage hides is left out."""
         yield FatFile("", 0, self._ranges(self._root), is_folder=True)
-        yield from self._inside("", self._root, {self._root})
+        for path, is_folder, cluster, size in self._entries():
+            yield FatFile(path, 0 if is_folder else size, self._ranges(cluster), is_folder)
 
     def find(self, path: str) -> FatFile | None:
         """The file of that path, in any case of its letters."""
         wanted = path.lower()
-        return next((file for file in self.files() if file.path.lower() == wanted), None)
+        for found, is_folder, cluster, size in self._entries():
+            if found.lower() == wanted and not is_folder:
+                return FatFile(found, size, self._ranges(cluster), is_folder)
+        return None
 
     def content(self, file: FatFile) -> bytes:
         """A file's bytes, as many as its clusters hold."""
         return b"".join(self._read(item.offset, item.length) for item in file.ranges)[: file.bytes]
 
-    def _inside(self, parent: str, first: int, seen: set[int]) -> Iterator[FatFile]:
-        """What is in the folder that begins at cluster ``first``; ``seen``: those that were looked into."""
-        listing = b"".join(self._read(item.offset, item.length) for item in self._ranges(first))
-        for name, attributes, cluster, size in _entries(listing):
+    def _entries(self) -> Iterator[tuple[str, bool, int, int]]:
+        """Path, whether it is a folder, first cluster and size of everything below the root."""
+        return itertools.islice(self._below("", self._root, set()), _MOST_ENTRIES)
+
+    def _below(self, parent: str, first: int, seen: set[int]) -> Iterator[tuple[str, bool, int, int]]:
+        for name, attributes, cluster, size in _entries(self._listing(first, seen)):
             path = f"{parent}/{name}" if parent else name
             is_folder = bool(attributes & _IS_FOLDER)
-            yield FatFile(path, 0 if is_folder else size, self._ranges(cluster), is_folder)
-            if is_folder and cluster not in seen and path.count("/") < _DEEPEST:
-                seen.add(cluster)
-                yield from self._inside(path, cluster, seen)
+            yield path, is_folder, cluster, size
+            if is_folder and path.count("/") < _DEEPEST:
+                yield from self._below(path, cluster, seen)
+
+    def _listing(self, first: int, seen: set[int]) -> bytes:
+        """What a folder lists; ``seen`` has the clusters of all folders so far, none is read twice."""
+        clusters: list[Range] = []
+        most = _LARGEST_FOLDER_BYTES // self._cluster_bytes
+        for number in itertools.islice(self._chain(first), most):
+            if number in seen or len(seen) * self._cluster_bytes >= _MOST_LISTED_BYTES:
+                break
+            seen.add(number)
+            clusters.append(self._cluster(number))
+        return b"".join(self._read(item.offset, item.length) for item in _joined(clusters))
 
     def _ranges(self, first: int) -> tuple[Range, ...]:
-        found: list[Range] = []
+        return _joined(self._cluster(number) for number in self._chain(first))
+
+    def _chain(self, first: int) -> Iterator[int]:
         seen: set[int] = set()
         number = first
         while _FIRST_CLUSTER <= number < len(self._next) and number not in seen:
             seen.add(number)
-            item = self._cluster(number)
-            if found and found[-1].end == item.offset:
-                found[-1] = Range(found[-1].offset, found[-1].length + item.length)
-            else:
-                found.append(item)
+            yield number
             number = self._next[number]
-        return tuple(found)
 
     def _cluster(self, number: int) -> Range:
         offset = self._data_offset + (number - _FIRST_CLUSTER) * self._cluster_bytes
         return Range(offset, self._cluster_bytes)
+
+
+def _joined(ranges: Iterable[Range]) -> tuple[Range, ...]:
+    """The same bytes in the same order; a range that begins where the one before it ends is one with it."""
+    found: list[Range] = []
+    for item in ranges:
+        if found and found[-1].end == item.offset:
+            found[-1] = Range(found[-1].offset, found[-1].length + item.length)
+        else:
+            found.append(item)
+    return tuple(found)
 
 
 def _entries(listing: bytes) -> Iterator[tuple[str, int, int, int]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,10 +110,46 @@ def test_what_is_no_fat32_file_system_is_refused(content: bytes) -> None:
         Fat32(lambda offset, length: content[offset : offset + length], 0)
 
 
+def test_a_folder_that_holds_itself_is_read_once(disk: Path, read: Read) -> None:
+    run(["mmd", "-i", f"{disk}@@{OFFSET}", "::/loop", "::/loop/inner"], timeout=30)
+    loop = Fat32(read, OFFSET)
+    first = next(file for file in loop.files() if file.path == "loop").ranges[0]
+    listing = bytearray(read(first.offset, first.length))
+    entry = listing.index(b"INNER") // 32 * 32
+    listing[entry + 26 : entry + 28] = listing[26:28]  # its first cluster is that of "."
+    with disk.open("r+b") as file:
+        file.seek(first.offset)
+        file.write(listing)
+
+    assert [file.path for file in Fat32(read, OFFSET).files()] == ["", "loop", "loop/inner"]
+
+
+def test_whatever_the_file_system_says_little_is_read_to_find_a_file(disk: Path, read: Read) -> None:
+    for number in range(40):
+        put(disk, f"/file{number}", b"content")
+    source = random.Random(32)  # noqa: S311 - test data
+    content = bytearray(read(OFFSET, SIZE))
+    used = next(iter(Fat32(read, OFFSET).used_ranges())).length + 64 * 1024
+    for _round in range(60):
+        damaged = bytearray(content[:used])
+        for _ in range(source.choice([1, 10, 1000])):
+            damaged[source.randrange(len(damaged))] = source.randrange(256)
+        amount = 0
+
+        def counting(offset: int, length: int, damaged: bytes = bytes(damaged)) -> bytes:
+            nonlocal amount
+            amount += length
+            return damaged[offset - OFFSET :][:length].ljust(min(length, 2**20), b"\0")
+
+        with contextlib.suppress(ImageDamaged):
+            Fat32(counting, OFFSET).find("no such file")
+        assert amount < 100 * MIB
+
+
 def test_a_head_that_lies_is_refused_or_read_without_end(disk: Path, read: Read) -> None:
     head = bytearray(read(OFFSET, 512))
     for place in range(11, 64):
-        for value in (0, 0xFF):
+        for value in (0, 1, 0x80, 0xFF):
             forged = bytes((*head[:place], value, *head[place + 1 :]))
 
             def lying(offset: int, length: int, forged: bytes = forged) -> bytes:
