@@ -91,7 +91,7 @@ test-containers: $(STAMP) ## Take an order to a verified card in containers (nee
 
 screenshots: $(STAMP) ## Take the pictures of docs/screenshots anew, from the real pages and screens
 	@$(PYTHON) -m pytest tests/journeys/test_browser.py tests/journeys/test_technician_screens.py \
-	    --screenshots docs/screenshots
+	    tests/journeys/test_portal_search.py --screenshots docs/screenshots
 
 wheels: $(STAMP) ## Make the packages that a host of writers installs (dist/)
 	rm -rf build $(HELPER)/build
