@@ -151,6 +151,7 @@ def test_guests_are_told_the_cards_address(tmp_path: Path) -> None:
     lines = (root / "etc/cardshop/dnsmasq.conf").read_text().splitlines()
     address = next(line for line in lines if line.startswith("address=/#/")).rpartition("/")[2]
     assert f"Address={address}/24" in network.read_text()
+    assert "local=/#/" in lines  # else a question for another kind of address is refused, not answered
 
 
 def test_a_guest_who_asks_by_a_name_that_is_not_the_cards_is_led_to_the_portal(tmp_path: Path) -> None:

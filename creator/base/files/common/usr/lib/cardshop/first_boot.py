@@ -191,6 +191,7 @@ def set_access_point(configuration: CardConfiguration, root: Path) -> None:
         f"domain={configuration.domain}",
         # There is no internet behind the card: every name leads to it, and so every phone to the portal.
         f"address=/#/{ADDRESS}",
+        "local=/#/",  # and has nothing else: asked for an IPv6 address, dnsmasq would refuse to answer
         f"dhcp-range={network}.10,{network}.250,12h",
         "dhcp-authoritative",
         "dhcp-leasefile=/run/cardshop-leases",
