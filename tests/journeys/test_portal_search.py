@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, Route, ViewportSize, expect
@@ -23,8 +24,13 @@ CONFIGURATION = {"ssid": "École de Kati", "language": "fr"}
 
 
 @pytest.fixture(scope="module")
-def books(tmp_path_factory: pytest.TempPathFactory) -> tuple[Book, ...]:
-    folder = tmp_path_factory.mktemp("zims")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the card's contents lie."""
+    return tmp_path_factory.mktemp("contents")
+
+
+@pytest.fixture(scope="module")
+def books(folder: Path) -> tuple[Book, ...]:
     french = {"accueil": "Bienvenue.", "chevaux": "Les chevaux mangent du foin. Coopération <b>et</b> paix."}
     english = {"home": "Welcome.", "stable": "Where horses sleep. A word of both: coopération."}
     zims = [
@@ -35,8 +41,7 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> tuple[Book, ...]:
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory, books: tuple[Book, ...]) -> Iterator[str]:
-    folder = next(tmp_path_factory.getbasetemp().glob("zims*"))
+def library(folder: Path, books: tuple[Book, ...]) -> Iterator[str]:
     with serve_library(folder, books) as url:
         yield url
 
