@@ -112,6 +112,9 @@ bench-writer: $(STAMP) ## Measure how long a verified card takes, beside dd + cm
 bench-creator: base-amd64 ## Measure how long an image takes, beside cp, a loop mount, mke2fs and Offspot's image-creator (50 GB)
 	@$(PYTHON) -m bench.creator
 
+differential: $(STAMP) ## Compare with Offspot's image-creator, the same YAML on the same base (IMAGE_CREATOR=PROGRAM; root)
+	@$(PYTHON) -m tests.differential
+
 base-amd64: $(STAMP) ## Build the base image for a virtual machine (a minute or two)
 	@mkdir -p $(BASES)
 	@$(PYTHON) -m creator.base --architecture amd64 --output $(BASES)

@@ -17,6 +17,7 @@ import hashlib
 import http.server
 import os
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -25,7 +26,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from cardshop.fit import ALIGNMENT, BOOT_BYTES, BOOT_OFFSET, MIB
 from cardshop.programs import find, run
@@ -47,6 +48,7 @@ case "$1" in
 esac
 """
 _ETAG = "bench"
+_PATIENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,7 @@ def create(
 
     Raises:
         subprocess.CalledProcessError: it failed; ``log`` says why.
+        subprocess.TimeoutExpired: it didn't end in ``timeout`` seconds.
     """
     helpers = output.parent / "helpers"
     helpers.mkdir(exist_ok=True)
@@ -175,19 +178,29 @@ def create(
     argv = [program, "--build-dir", build, "--overwrite", *cached, yaml, output]
     inside = f'mount -t overlay overlay -o "lowerdir={helpers}:{sbin}" "{sbin}" && exec "$@"'
     begun = time.monotonic()
-    with log.open("wb") as stream:
-        subprocess.run(
-            [find("unshare"), "--mount", "sh", "-c", inside, "sh", *map(str, argv)],
-            check=True,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            timeout=timeout,
-        )
-    os.sync()
-    seconds = time.monotonic() - begun
-    shutil.rmtree(helpers)
-    shutil.rmtree(build, ignore_errors=True)
-    return seconds
+    try:
+        with log.open("wb") as stream:
+            _run([find("unshare"), "--mount", "sh", "-c", inside, "sh", *map(str, argv)], stream, timeout)
+        os.sync()
+        return time.monotonic() - begun
+    finally:
+        shutil.rmtree(helpers)
+        shutil.rmtree(build, ignore_errors=True)
+
+
+def _run(argv: Sequence[str], log: BinaryIO, timeout: float | None) -> None:
+    process = subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        status = process.wait(timeout)
+    except BaseException:
+        process.send_signal(signal.SIGINT)  # it gives its loop device back
+        try:
+            process.wait(_PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        raise
+    if status:
+        raise subprocess.CalledProcessError(status, argv)
 
 
 def sha256_of(file: Path) -> str:

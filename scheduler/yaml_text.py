@@ -43,9 +43,15 @@ def read_yaml(text: str, *, field: str, most_bytes: int) -> Any:
     return data
 
 
-def write_yaml(data: Any, *, sort_keys: bool = False) -> str:
-    """The data as YAML."""
-    text: str = yaml.safe_dump(data, sort_keys=sort_keys, allow_unicode=True)
+def write_yaml(data: Any) -> str:
+    """The data as YAML, for people: in their order, with their letters."""
+    text: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    return text
+
+
+def write_plain_yaml(data: Any) -> str:
+    """The data as YAML, as PyYAML writes it by itself: sorted, in ASCII."""
+    text: str = yaml.safe_dump(data)
     return text
 
 

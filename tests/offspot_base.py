@@ -20,13 +20,15 @@ BUNDLED = bytes(range(256)) * 64
 _ROOT_OFFSET = BOOT_OFFSET + BOOT_BYTES
 _DATA_OFFSET = _ROOT_OFFSET + ROOT_BYTES
 _EPOCH = 1767323045
+_BOOT_CODE = b"\xfa"
 
 
-def make_offspot_base(folder: Path, name: str = NAME) -> Path:
+def make_offspot_base(folder: Path, name: str = NAME, *, is_configured: bool = True) -> Path:
     """Puts ``NAME.img`` and ``NAME.json`` into ``folder`` and returns the image.
 
     Boot (FAT32) has a command line and an ``offspot.yaml``, root a host name and an fstab that names the
     partitions by the disk's identity, data the mark ``master_fs`` and a container image, as Offspot's has.
+    Without ``is_configured`` there is no ``offspot.yaml``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     image = folder / f"{name}.img"
@@ -40,7 +42,9 @@ def make_offspot_base(folder: Path, name: str = NAME) -> Path:
     table = [f"start={start // 512}, size={size // 512}, type={kind}" for start, size, kind in sectors]
     text = "\n".join(["label: dos", f"label-id: 0x{DISK_ID:08x}", *table])
     run(["sfdisk", "--quiet", image], stdin=text.encode(), timeout=30)
-    _make_boot(image)
+    with image.open("r+b") as file:
+        file.write(_BOOT_CODE)  # without, parted gives the disk another identity when it changes the table
+    _make_boot(image, is_configured)
     with tempfile.TemporaryDirectory() as scratch:
         root, data = Path(scratch) / "root", Path(scratch) / "data"
         (root / "etc").mkdir(parents=True)
@@ -61,15 +65,15 @@ def make_offspot_base(folder: Path, name: str = NAME) -> Path:
     return image
 
 
-def _make_boot(image: Path) -> None:
+def _make_boot(image: Path, is_configured: bool) -> None:
     drive = f"{image}@@{BOOT_OFFSET}"
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(_EPOCH), "TZ": "UTC"}
     form = ["mformat", "-i", drive, "-F", "-c", "4", "-T", str(BOOT_BYTES // 512), "-h", "255", "-s", "63"]
     run([*form, "-N", "0badcafe", "-v", "bootfs", "::"], env=environment, timeout=30)
-    for name, content in (
-        ("cmdline.txt", f"root=PARTUUID={DISK_ID:08x}-02 quiet\n".encode()),
-        ("offspot.yaml", b"hostname: offspot-base\n"),
-    ):
+    files = {"cmdline.txt": f"root=PARTUUID={DISK_ID:08x}-02 quiet\n".encode()}
+    if is_configured:
+        files["offspot.yaml"] = b"hostname: offspot-base\n"
+    for name, content in files.items():
         run(["mcopy", "-i", drive, "-", f"::{name}"], stdin=content, env=environment, timeout=30)
 
 

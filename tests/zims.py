@@ -82,7 +82,7 @@ def make_zim(
             creator.add_item(_Page(name, name, text))
         for name, content in files.items():
             creator.add_item(_File(name, content))
-        creator.add_illustration(48, _png(48))
+        creator.add_illustration(48, illustration(48))
         for key, value in {
             "Title": title,
             "Name": path.stem,
@@ -107,7 +107,9 @@ def damaged_copies(zim: bytes, count: int) -> Iterator[bytes]:
         yield bytes(copy)
 
 
-def _png(pixels: int) -> bytes:
+def illustration(pixels: int) -> bytes:
+    """A PNG of so many pixels a side."""
+
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import functools
 import os
 import posixpath
 from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
+
+import structlog
 
 from cardshop.contract.errors import ContentDamaged
 from cardshop.fit import BLOCK_BYTES, BYTES_PER_INODE, INODE_BYTES, JOURNAL_BYTES, MIB, Layout
@@ -25,6 +29,9 @@ FEATURES = (
 """Named one by one: a host's own mke2fs.conf must not change an image."""
 
 _PIECE_BYTES = 32 * MIB
+_SYNC_WRITE = 2  # SYNC_FILE_RANGE_WRITE of <linux/fs.h>
+log = structlog.get_logger(__name__)
+
 _CANT_COPY_INSIDE = (errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
@@ -112,6 +119,7 @@ def _copy_file(target: int, path: Path, ranges: tuple[Range, ...], observe: Call
                 copied = _copy(source.fileno(), target, wanted, start + done, piece.offset + done)
                 if not copied:
                     return False
+                _begin_writing(target, piece.offset + done, copied)
                 done += copied
                 observe(copied)
             start += piece.length
@@ -126,6 +134,18 @@ def _copy(source: int, target: int, count: int, source_offset: int, target_offse
             raise
     os.lseek(target, target_offset, os.SEEK_SET)
     return os.sendfile(target, source, source_offset, count)
+
+
+def _begin_writing(target: int, offset: int, length: int) -> None:
+    """Lets the disk begin with these bytes: the kernel by itself waits until much of the memory is full."""
+    if not _libc().sync_file_range(target, ctypes.c_int64(offset), ctypes.c_int64(length), _SYNC_WRITE):
+        return
+    log.debug("writing not begun early", offset=offset, errno=ctypes.get_errno())
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def _write_at(target: int, data: memoryview, offset: int) -> None:

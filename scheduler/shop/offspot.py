@@ -19,7 +19,7 @@ from scheduler.domain.offspot import FileSource, OffspotRecipe
 from scheduler.domain.recipes import AUTO_SIZE, Recipe, ResolvedRecipe
 from scheduler.store.bases import Base
 from scheduler.store.store import Store
-from scheduler.yaml_text import read_yaml, write_yaml
+from scheduler.yaml_text import read_yaml, write_plain_yaml, write_yaml
 
 ASKED_AT_ONCE = 8
 SHA256_SUFFIX = ".sha256"
@@ -161,7 +161,7 @@ def configuration(document: str) -> dict[str, Any]:
     return {
         "version": 1,
         "offspot": {
-            "runtime": write_yaml(told.runtime, sort_keys=True) if told.runtime else "",
+            "runtime": write_plain_yaml(told.runtime) if told.runtime else "",
             "files": [
                 {"to": path, "content": base64.b64encode(content).decode()} for path, content in told.inline
             ],
