@@ -9,6 +9,8 @@ from typing import Any
 
 from cardshop.contract.tasks import BaseReference, Content
 from cardshop.fit import MIB
+from creator.build import build
+from creator.limits import memory
 from creator.mirrors import Web
 from creator.plan import ImagePlan, Places
 from tests.mirror import Mirror
@@ -60,3 +62,9 @@ def make_plan(places: Places, *contents: Content, **changes: Any) -> ImagePlan:
         },
     }
     return ImagePlan(**(values | changes))
+
+
+def build_within(plan: ImagePlan, bases: Path, cache: Path, work: Path, memory_bytes: int) -> None:
+    """Builds with so much memory; for a process of its own. Raises LimitReached."""
+    with memory(memory_bytes):
+        build(plan, Places(bases, cache, work, WEB), lambda *_: None)

@@ -77,7 +77,7 @@ def test_an_upload_whose_process_was_killed_goes_on_without_sending_twice(
         client.upload(DIGEST, tmp_path / "built", silent)
 
     assert same_bytes(warehouse.images / IMAGE, tmp_path / "built" / IMAGE)
-    assert arrived > 12 * MIB
+    assert arrived > 4 * MIB  # the rest was on its way: three connections' buffers hold much
     assert warehouse.bytes_received(PART) < manifest.mapped_bytes + SHORT_HOLE + CONNECTIONS * CHUNK_BYTES
 
 

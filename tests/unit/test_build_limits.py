@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import resource
 import signal
@@ -22,11 +23,9 @@ from creator.limits import memory, processors, time_limit
 from creator.mirrors import Web
 from creator.pace import Pace
 from creator.plan import ImagePlan, Places
-from tests.image_plans import LOOPBACK, make_content, make_places, make_plan
+from tests.image_plans import LOOPBACK, build_within, make_content, make_places, make_plan
 from tests.mirror import Mirror, serve_mirror
 from tests.zims import make_zim
-
-GREEDY = "bytearray(512 * 1024 * 1024)"
 
 
 @pytest.fixture
@@ -118,11 +117,14 @@ def test_more_memory_than_allowed_ends_the_build_and_nothing_after_it() -> None:
 
 
 def test_a_program_of_the_build_gets_no_more_memory_either() -> None:
-    with pytest.raises(ProgramFailed) as told, memory(room_for(256 * MIB)):
-        run([sys.executable, "-c", GREEDY], timeout=60)
+    limit = room_for(64 * MIB)  # this process may have much: it tests others too
+    greedy = [sys.executable, "-c", f"bytearray({limit})"]
+
+    with pytest.raises(ProgramFailed) as told, memory(limit):
+        run(greedy, timeout=60)
     assert "MemoryError" in told.value.hint
 
-    run([sys.executable, "-c", GREEDY], timeout=60)
+    run(greedy, timeout=60)
 
 
 def test_another_fault_is_not_called_a_lack_of_memory() -> None:
@@ -131,16 +133,14 @@ def test_another_fault_is_not_called_a_lack_of_memory() -> None:
 
 
 def test_an_image_is_built_within_256_mib_of_memory(plan: ImagePlan, places: Places) -> None:
-    process = os.fork()
-    if process == 0:  # a fresh process has as little as a creator's has
-        try:
-            with memory(256 * MIB):
-                build(plan, places, unseen)
-        except BaseException:  # noqa: BLE001 - told by the exit status
-            os._exit(1)
-        os._exit(0)
+    # A fresh process has as little as a creator's has; this one tests others too.
+    fresh = multiprocessing.get_context("spawn").Process(
+        target=build_within, args=(plan, places.bases, places.cache, places.work, 256 * MIB)
+    )
+    fresh.start()
+    fresh.join()
 
-    assert os.waitpid(process, 0)[1] == 0
+    assert fresh.exitcode == 0
 
 
 def test_a_build_that_needs_more_disk_than_allowed_is_refused_before_anything_is_fetched(
