@@ -64,6 +64,11 @@ def questions(store: Store) -> Iterator[Counter[str]]:
     asked.update(line["ns"].partition(".")[2] for line in operations if line["op"] != "update")
 
 
+def creators_are(store: Store, *, online: bool) -> None:
+    for name in ("creator-1", "creator-2"):
+        store.workers.seen(name, Role.CREATOR, f"{name}@desk", online=online)
+
+
 def test_no_more_images_go_to_the_broker_than_creators_take_soon(store: Store) -> None:
     waiting = [placed(store) for _ in range(6)]
     assert numbers(store) == [1, 2, 3]  # two creators, and one ahead
@@ -136,7 +141,10 @@ def test_two_schedulers_that_hand_out_at_once_give_no_task_twice_and_none_too_mu
     schedulers = [same_store(store, clock) for _ in range(4)]
 
     with ThreadPoolExecutor(8) as pool:
+        # Nobody takes work until all is placed: what is placed first would go before others are there.
+        creators_are(store, online=False)
         list(pool.map(lambda n: placed(schedulers[n % 4], "abcd"[n % 4]), range(24)))
+        creators_are(store, online=True)
         list(pool.map(lambda n: dispatch(schedulers[n % 4]), range(24)))
 
     given = at_work(store)
@@ -187,8 +195,7 @@ def test_a_round_whose_place_was_taken_hands_out_nothing(store: Store, clock: Cl
 
 
 def test_a_round_asks_the_database_as_often_for_many_tasks_as_for_two(store: Store) -> None:
-    for name in ("creator-1", "creator-2"):
-        store.workers.seen(name, Role.CREATOR, f"{name}@desk", online=False)
+    creators_are(store, online=False)
     [placed(store) for _ in range(22)]
 
     store.workers.seen("creator-1", Role.CREATOR, "creator-1@desk", online=True)

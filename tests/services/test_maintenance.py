@@ -217,10 +217,11 @@ def test_a_real_creator_takes_nothing_while_it_is_drained_also_after_a_restart(s
     until("its message is there", lambda: shop.messages() == 1)
 
     worker.stop()
+    told_before = worker.log.count("Canceling queue")
     worker.start()
     until(
         "it takes none again",
-        lambda: worker.log.count("Canceling queue") == 2 and consumers(shop) == 0,
+        lambda: worker.log.count("Canceling queue") > told_before and consumers(shop) == 0,
     )
     assert shop.task(order.id).claim == 0
     assert worker.lines("begun") == []
@@ -241,7 +242,8 @@ def test_the_drain_of_a_creator_that_never_came_is_told_to_no_other(shop: Shop) 
     drain(shop.store, "creator-1", who="technician")  # told after that
 
     until("the one that is meant takes none", lambda: consumers(shop) == 0)
-    assert worker.log.count("Canceling queue") == 1
+    # That it takes none it may be told twice, when it was seen to come only after its own drain.
+    assert "Started consuming" not in worker.log
 
 
 def consumers(shop: Shop) -> int:
