@@ -17,6 +17,7 @@ from cardshop.image_format import BLOCK_BYTES, Chunk
 from writer.abreast import Abreast
 from writer.capacity import CapacityProof
 from writer.card_io import THROW_AWAY, CardIO
+from writer.discard_ahead import DiscardAhead
 from writer.guard import OpenCard
 from writer.image_source import ImageSource
 from writer.passport import CardContent
@@ -25,9 +26,6 @@ from writer.speeds import SpeedMeter
 
 HEAD_BYTES = 1024 * 1024
 """Chunks that begin below this are the head: without it nothing boots, nothing mounts."""
-
-DISCARD_BYTES = 256 * 1024 * 1024
-"""What a card is told to forget at once: it answers within seconds."""
 
 Observe = Callable[[int, int], None]
 """Called with (done, total) bytes after each piece."""
@@ -69,6 +67,7 @@ class CardImage:
         self._mark_bytes = min(max(HEAD_BYTES, *(chunk.end for chunk in self._head), 0), manifest.bytes)
         self._believed: frozenset[int] = frozenset()  # offsets of what is thought to be on the card
         self._untrue: list[Chunk] = []  # of these, what is not
+        self._discard: DiscardAhead | None = None  # while the card is written from its beginning
         self.kept_bytes = 0  # that were on the card already, and right
         self._abreast = Abreast(max(chunk.length for chunk in manifest.chunks))
         self._buffer = self._abreast.memory[0]
@@ -104,9 +103,13 @@ class CardImage:
             ImageDamaged: the image file is not what its manifest says.
         """
         self._write_mark()
+        missing = [chunk for chunk in self._rest if chunk.offset not in self._believed]
         if not self._believed:
-            self._forget_old_bytes(observe)
-        self._write_chunks([chunk for chunk in self._rest if chunk.offset not in self._believed], observe)
+            self._discard = DiscardAhead(self._card, self._mark_bytes)
+        self._write_chunks(missing, observe)
+        if self._discard:
+            discard, self._discard, written = self._discard, None, sum(chunk.length for chunk in missing)
+            discard.rest(lambda: observe(written, written))
         self._io.flush()
 
     def read_back(self, observe: Observe) -> None:
@@ -142,20 +145,6 @@ class CardImage:
         self._io.flush()
         self._read_chunks(self._manifest.chunks, 0, observe)
 
-    def _forget_old_bytes(self, observe: Observe) -> None:
-        """A card that knows what is of no use erases it ahead of its being written; not every card can."""
-        if not self._card.can_discard:
-            return
-        size = self._card.inserted.card.size_bytes
-        first = -(-self._mark_bytes // BLOCK_BYTES) * BLOCK_BYTES
-        for offset in range(first, size, DISCARD_BYTES):
-            self._card.check_there()
-            try:
-                self._card.discard(offset, min(DISCARD_BYTES, size - offset))
-            except OSError:
-                return  # it is written over, as any other card
-            observe(0, self._manifest.mapped_bytes)
-
     def _write_chunks(self, chunks: Sequence[Chunk], observe: Observe) -> None:
         total = sum(chunk.length for chunk in chunks)
         self._with_each(chunks, self._write_chunk, 0, total, observe)
@@ -187,6 +176,8 @@ class CardImage:
         self._load(data, chunk, ending)
         self._card.check_there()
         self._card.check_writable()
+        if self._discard:
+            self._discard.reach(chunk.end)
         with self.writing.timed(chunk.length):
             self._io.put(data, chunk.offset)
 
