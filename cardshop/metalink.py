@@ -36,7 +36,7 @@ _ALGORITHMS = {"sha-1": "sha1", "sha-256": "sha256", "sha-512": "sha512"}
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NUMBER = re.compile(r"[0-9]{1,18}")
-_ZIM_NAME = re.compile(r"[\w][\w .+()-]{0,195}\.zim")
+LONGEST_NAME_BYTES = 255
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,10 @@ class Metalink:
 
 
 def is_zim_name(name: str) -> bool:
-    """Whether a ZIM file may have the name, on a card and in an address."""
-    return _ZIM_NAME.fullmatch(name) is not None
+    """Whether a ZIM file may have the name: one in a folder, that a page can show and a card can hold."""
+    can_be_shown = name.isprintable() and not name.startswith((".", "-", " ")) and "\ufffd" not in name
+    is_one_name = not {"/", "\\"} & set(name) and name.endswith(".zim")
+    return can_be_shown and is_one_name and len(name.encode()) <= LONGEST_NAME_BYTES
 
 
 def metalink(

@@ -1,4 +1,4 @@
-"""A worker's way to the warehouse: an image up or down, over connections that may break.
+"""The way to the warehouse: an image up or down, a ZIM file onto its shelf, over connections that may break.
 
 Errors are those of :mod:`cardshop.contract.errors`. A connection that breaks is made again, with growing
 pauses, and the transfer goes on where it was, until nothing has moved for ``give_up_after`` seconds.
@@ -19,6 +19,7 @@ from cardshop.contract.errors import Unavailable
 from cardshop.image_format import Manifest
 from cardshop.transfer.download import Download
 from cardshop.transfer.session import Session
+from cardshop.transfer.shelving import ShelvedFile, Shelving, shelved_files
 from cardshop.transfer.upload import Observe, Upload
 
 LONGEST_PAUSE_SECONDS = 20.0
@@ -31,13 +32,13 @@ def never() -> bool:
 
 
 class Warehouse:
-    """The warehouse as one token sees it: one image, one direction. For one thread.
+    """The warehouse as one token sees it: one image, one direction; or its shelf. For one thread.
 
     Args:
         host: name or address of the warehouse; its certificate must be good for it.
         port: of its control channel.
-        ca_file: PEM of the private CA; the system's own authorities are not trusted.
-        token: from the scheduler, for one operation on one image.
+        ca_file: PEM of the private CA, which alone is trusted; None: the system's own authorities.
+        token: from the scheduler, for one operation on one image, or for the shelf.
         timeout: seconds that a connection may stay silent before it counts as broken.
         give_up_after: seconds without any progress after which a transfer fails.
         clock: seconds, monotonic.
@@ -48,7 +49,7 @@ class Warehouse:
         self,
         host: str,
         port: int,
-        ca_file: Path,
+        ca_file: Path | None,
         token: str,
         *,
         timeout: float = 60.0,
@@ -62,7 +63,7 @@ class Warehouse:
         self._give_up_after = give_up_after
         self._clock = clock
         self._sleep = sleep
-        self._tls = ssl.create_default_context(cafile=str(ca_file))
+        self._tls = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
         self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
         self._session: Session | None = None
         self._moved_at = clock()
@@ -116,6 +117,36 @@ class Warehouse:
                 if not download.is_here:
                     self._keep_on(download.go_on, cancelled)
         return download.manifest()
+
+    def shelve(self, file: Path, sha256: str, name: str, *, replace: bool, observe: Observe) -> None:
+        """Brings a ZIM file onto the shelf; what arrived of it before is not sent again.
+
+        Args:
+            file: the file; it must not change meanwhile.
+            sha256: of all of it.
+            name: that it gets.
+            replace: whether another file of that name is replaced.
+            observe: is told the progress, in bytes.
+
+        Raises:
+            ContentDamaged: it is no sound ZIM file that the shelf would offer; nothing of it stays there.
+            Conflict: another file has the name, or the shop has no shelf.
+            InvalidInput, NoSpace: the file is too large.
+            NotAuthenticated, NotAllowed: the token is not good for this.
+            Unavailable: nothing moved for too long.
+        """
+        shelving = Shelving(file, sha256, name, replace=replace, observe=self._observed(observe))
+        self._keep_on(shelving.go_on, never)
+
+    def shelf(self) -> list[ShelvedFile]:
+        """What is on the shelf, by name. Raises Conflict: the shop has no shelf; others as above."""
+        found: list[ShelvedFile] = []
+        self._keep_on(lambda session: found.extend(shelved_files(session)), never)
+        return found
+
+    def take_off(self, name: str) -> None:
+        """Deletes a file of the shelf. Raises NotFound; others as above."""
+        self._keep_on(lambda session: session.delete(name), never)
 
     def _keep_on(self, go_on: Callable[[Session], None], cancelled: Callable[[], bool]) -> None:
         self._moved_at = self._clock()

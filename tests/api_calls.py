@@ -230,6 +230,8 @@ GOOD: dict[tuple[str, str], Callable[[World], Call]] = {
     ("get", "/v1/warehouses"): _nothing,
     ("post", "/v1/warehouses"): lambda _: Call(body={"name": "main", "host": "warehouse.test", "port": 2121}),
     ("post", "/v1/trial-tokens"): _nothing,
+    ("post", "/v1/shelf-tokens"): _nothing,
+    ("get", "/v1/shelf-uses"): lambda _: Call(query={"file": "guide.zim"}),
     ("get", "/v1/pictures/{sha256}"): lambda world: Call({"sha256": world.api.store.pictures.keep(b"PNG")}),
     ("get", "/v1/recipes"): lambda _: Call(query={"q": "Lib", **PAGE}),
     ("post", "/v1/recipes"): lambda world: Call(body=a_recipe([world.content])),

@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from ftplib import FTP_TLS
@@ -28,6 +28,7 @@ from cardshop.stack.certificates import Authority
 from cardshop.stack.ports import LOOPBACK, PASSIVE_PORTS, free_block, free_port
 from cardshop.stack.waiting import listens, wait_for
 from cardshop.warehouse_client import Warehouse
+from tests.served_api import ServedApi
 
 MIB = 1024 * 1024
 IMAGE_BYTES = 96 * MIB
@@ -36,6 +37,8 @@ RANGES = (Range(0, MIB), Range(8 * MIB, 13 * MIB), Range(23 * MIB, 2 * MIB), Ran
 
 DIGEST = "ab" * 32
 OTHER_DIGEST = "cd" * 32
+JUDGED_PASSWORD = "the-password"
+NO_SETTINGS: Mapping[str, str] = {}
 TOKEN = "the-warehouses-own-access-token"
 
 
@@ -88,7 +91,7 @@ class JudgingScheduler:
     def answer(self, path: str, authorization: str, body: dict[str, str]) -> tuple[HTTPStatus, Any]:
         if self.away:
             return HTTPStatus.SERVICE_UNAVAILABLE, {}
-        if path == "/v1/tokens" and body == {"username": "warehouse", "password": "the-password"}:
+        if path == "/v1/tokens" and body == {"username": "warehouse", "password": JUDGED_PASSWORD}:
             return HTTPStatus.OK, {"access_token": TOKEN, "refresh_token": "r", "expires_in": 3600}
         if path == "/auth/warehouse" and authorization == f"Bearer {TOKEN}":
             if body["token"] in self._answers:
@@ -121,19 +124,31 @@ class JudgingScheduler:
 
 
 class RealWarehouse:
-    """``python -m warehouse`` at ``host``, which asks ``scheduler``; clients go to 127.0.0.1."""
+    """``python -m warehouse`` at ``host``, which asks ``scheduler``; clients go to 127.0.0.1.
 
-    def __init__(self, folder: Path, authority: Authority, scheduler: JudgingScheduler, host: str) -> None:
+    ``settings`` are variables that differ from those of the tests.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        authority: Authority,
+        scheduler: JudgingScheduler | ServedApi,
+        host: str = LOOPBACK,
+        settings: Mapping[str, str] = NO_SETTINGS,
+        password: str = JUDGED_PASSWORD,
+    ) -> None:
         self.host = host
         self.images = folder / "images"
+        self.shelf = folder / "zims"
         self.port = free_port()
         first = free_block(PASSIVE_PORTS)
         self.passive_ports = range(first, first + PASSIVE_PORTS)
         self.ca_file = authority.certificate_file
-        self.scheduler = scheduler
+        self._scheduler = scheduler
         self._log = folder / "warehouse.log"
-        password = folder / "password"
-        password.write_text("the-password\n")
+        secret = folder / "password"
+        secret.write_text(f"{password}\n")
         files = authority.server("warehouse")
         self._environment = {
             "CARDSHOP_LISTEN": f"{host}:{self.port}",
@@ -143,11 +158,19 @@ class RealWarehouse:
             "CARDSHOP_CA_FILE": str(self.ca_file),
             "CARDSHOP_SCHEDULER_URL": scheduler.url,
             "CARDSHOP_USERNAME": "warehouse",
-            "CARDSHOP_PASSWORD_FILE": str(password),
+            "CARDSHOP_PASSWORD_FILE": str(secret),
             "CARDSHOP_IMAGES": str(self.images),
+            "CARDSHOP_SHELF": str(self.shelf),
+            **settings,
             "CARDSHOP_LOG_LEVEL": "DEBUG",
         }
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def scheduler(self) -> JudgingScheduler:
+        """The one that only judges tokens, where it is that."""
+        assert isinstance(self._scheduler, JudgingScheduler)
+        return self._scheduler
 
     @property
     def pid(self) -> int:
@@ -205,12 +228,12 @@ class RealWarehouse:
 
 
 @contextmanager
-def real_warehouse(folder: Path, host: str = LOOPBACK) -> Iterator[RealWarehouse]:
-    """A warehouse that runs, with its scheduler; both end with the block."""
+def real_warehouse(folder: Path, host: str = LOOPBACK, **settings: str) -> Iterator[RealWarehouse]:
+    """A warehouse that runs, with its scheduler; both end with the block. Settings are by their variables."""
     (folder / "tls").mkdir()
     authority = Authority(folder / "tls")
     scheduler = JudgingScheduler(authority)
-    warehouse = RealWarehouse(folder, authority, scheduler, host)
+    warehouse = RealWarehouse(folder, authority, scheduler, host, settings)
     scheduler.start()
     try:
         warehouse.start()

@@ -18,6 +18,7 @@ from warehouse.authorizer import SchedulerJudge
 from warehouse.filesystem import ImageFolder
 from warehouse.retention import Retention
 from warehouse.settings import Settings
+from warehouse.shelving import ShelfFolder
 
 
 def main() -> int:
@@ -32,7 +33,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _stop)
     scheduler = scheduler_client(settings)
     server = make_server(settings, SchedulerJudge(scheduler), lambda: datetime.now(UTC))
-    retention = Retention(scheduler, ImageFolder(settings.images))
+    shelf = ShelfFolder(settings.shelf, settings.shelf_file_bytes)
+    retention = Retention(scheduler, ImageFolder(settings.images), shelf)
     retention.start()
     log.info("started", **describe(settings))
     try:

@@ -17,6 +17,7 @@ from warehouse.authorizer import TokenJudge
 from warehouse.filesystem import ImageFolder
 from warehouse.handler import Session
 from warehouse.settings import Settings
+from warehouse.shelving import ShelfFolder
 
 MOST_SESSIONS = 200
 MOST_SESSIONS_PER_ADDRESS = 50
@@ -41,12 +42,14 @@ class Server(ThreadedFTPServer):  # type: ignore[misc]  # the library has no typ
 
 def make_server(settings: Settings, judge: TokenJudge, clock: Callable[[], datetime]) -> Server:
     """A server that listens; ``serve_forever`` runs it."""
-    settings.images.mkdir(parents=True, exist_ok=True)
+    for folder in filter(None, (settings.images, settings.shelf)):
+        folder.mkdir(parents=True, exist_ok=True)
     # The library tells each command at its own levels; ours are told by the handler, a line each.
     logging.getLogger("pyftpdlib").setLevel(logging.ERROR)
     members = {
         "judge": judge,
         "folder": ImageFolder(settings.images),
+        "shelf": ShelfFolder(settings.shelf, settings.shelf_file_bytes),
         "clock": staticmethod(clock),
         "ssl_context": tls_context(settings.tls_cert, settings.tls_key),
         "passive_ports": settings.passive_ports.ports if settings.passive_ports else None,

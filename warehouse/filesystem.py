@@ -42,13 +42,7 @@ class ImageFolder:
 
     def size(self, name: str) -> int:
         """Bytes of the file. Raises NotFound."""
-        try:
-            status = os.lstat(self._folder / name)
-        except FileNotFoundError:
-            raise NotFound(f"There is no file {name}.") from None
-        if not stat.S_ISREG(status.st_mode):
-            raise NotFound(f"There is no file {name}.")
-        return status.st_size
+        return file_size(self._folder / name)
 
     def is_kept(self, digest: str) -> bool:
         """Whether the image is complete."""
@@ -152,13 +146,13 @@ class ImageFolder:
                 raise Conflict(f"This image is complete, with another {name}.")
             if name == f"{_digest(name)}.json":
                 self._drop_image_part(_digest(name))
-            self._rename(file, part, final)
+            rename_safely(file, part, final)
 
     def _check_document(self, part: Path, name: str) -> None:
         if name.endswith(".bmap"):
             BlockMap.from_file(part)
         elif name.endswith(SBOM_SUFFIX):
-            if _sha256(part) != self._manifest(_digest(name)).sbom_sha256:
+            if file_sha256(part) != self._manifest(_digest(name)).sbom_sha256:
                 raise ImageDamaged("The list of contents is not the one that the manifest names.")
         elif name.endswith(PICTURE_SUFFIX):
             if not part.read_bytes().startswith(PNG):
@@ -189,14 +183,16 @@ class ImageFolder:
             with self._renaming:
                 if self._manifest(digest) != manifest:
                     raise Conflict("The manifest changed while the image was checked.")
-                self._rename(file, part, self._folder / name)
+                rename_safely(file, part, self._folder / name)
 
     def _check_beside(self, digest: str, manifest: Manifest) -> None:
         """Raises Conflict when a file that the image must have beside it isn't there."""
         if not self._exists(f"{digest}.bmap"):
             raise Conflict("The block map comes before the image.")
         bill = self._folder / (digest + SBOM_SUFFIX)
-        if manifest.sbom_sha256 is not None and not (bill.exists() and _sha256(bill) == manifest.sbom_sha256):
+        if manifest.sbom_sha256 is not None and not (
+            bill.exists() and file_sha256(bill) == manifest.sbom_sha256
+        ):
             raise Conflict("The list of contents comes before the image.")
 
     def _manifest(self, digest: str) -> Manifest:
@@ -204,20 +200,34 @@ class ImageFolder:
             raise Conflict("The manifest comes before the image.")
         return Manifest.from_file(self._folder / f"{digest}.json")
 
-    def _rename(self, file: PartFile, part: Path, final: Path) -> None:
-        os.fsync(file.descriptor)
-        part.rename(final)
-        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
     def _exists(self, name: str) -> bool:
         return os.path.lexists(self._folder / name)
 
 
-def _sha256(path: Path) -> str:
+def file_size(path: Path) -> int:
+    """Bytes of a plain file. Raises NotFound, for a link too."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        raise NotFound(f"There is no file {path.name}.") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise NotFound(f"There is no file {path.name}.")
+    return status.st_size
+
+
+def rename_safely(file: PartFile, part: Path, final: Path) -> None:
+    """Gives a part its final name, both on the disk: a power cut leaves the one or the other, whole."""
+    os.fsync(file.descriptor)
+    part.rename(final)
+    folder = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -1,4 +1,4 @@
-"""One session: the few FTP commands that a token may use, each answered by the image folder."""
+"""One session: the few FTP commands that a token may use, answered by the images' folder or the shelf's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import structlog
 from pyftpdlib.handlers import TLS_DTPHandler, TLS_FTPHandler
-from pyftpdlib.handlers.ftp.producers import FileProducer
+from pyftpdlib.handlers.ftp.producers import BufferedIteratorProducer, FileProducer
 from pyftpdlib.log import logger as library_log
 
 from cardshop.contract.errors import CardshopError, NotAllowed
@@ -19,7 +19,8 @@ from cardshop.transfer.replies import reply_code
 from warehouse.authorizer import TokenJudge
 from warehouse.filesystem import ImageFolder
 from warehouse.open_files import PartFile
-from warehouse.rights import PART, Right, check
+from warehouse.rights import PART, Operation, Right, check
+from warehouse.shelving import ShelfFolder, mlsd_line
 
 STALLED_SECONDS = 60
 """A data channel without a byte for this long is closed: it holds the lock of its part."""
@@ -27,15 +28,16 @@ STALLED_SECONDS = 60
 IDLE_SECONDS = 300
 """A control channel without a command for this long is closed; checking a large image counts as one."""
 
-NOT_OFFERED = "550 The warehouse does not offer this: a token gives the right to one image, nothing else."
+NOT_OFFERED = "550 The warehouse does not offer this: a token gives the right to one image or the shelf."
 
 _log = structlog.get_logger("warehouse")
 _SPAN = re.compile(r"([0-9]{1,15}) ([0-9]{1,15})")
 _OFFERED = (
     *("AUTH", "PBSZ", "PROT", "USER", "PASS", "QUIT", "NOOP", "FEAT", "SYST", "PWD", "TYPE", "MODE", "STRU"),
-    *("PASV", "EPSV", "ABOR", "REST", "SIZE", "RETR", "STOR", "RNFR", "RNTO"),
+    *("PASV", "EPSV", "ABOR", "REST", "SIZE", "RETR", "STOR", "RNFR", "RNTO", "ALLO", "DELE", "MLSD", "SITE"),
 )
-_FILE_COMMANDS = frozenset({"SIZE", "RETR", "STOR", "RNFR", "RNTO"})
+_FILE_COMMANDS = frozenset({"SIZE", "RETR", "STOR", "RNFR", "RNTO", "ALLO", "DELE", "MLSD", "SITE"})
+_REPLACE = {"perm": None, "auth": True, "arg": False, "help": "Syntax: SITE <SP> REPLACE."}
 _RANG = {"perm": None, "auth": True, "arg": True, "help": "Syntax: RANG <SP> first <SP> last."}
 
 
@@ -61,6 +63,7 @@ class Session(TLS_FTPHandler):  # type: ignore[misc]  # the library has no types
 
     judge: ClassVar[TokenJudge]
     folder: ClassVar[ImageFolder]
+    shelf: ClassVar[ShelfFolder]
     clock: ClassVar[Callable[[], datetime]]
 
     tls_control_required = True
@@ -71,13 +74,16 @@ class Session(TLS_FTPHandler):  # type: ignore[misc]  # the library has no types
     proto_cmds: ClassVar[dict[str, Any]] = {
         **{name: {**TLS_FTPHandler.proto_cmds[name], "perm": None} for name in _OFFERED},
         "RANG": _RANG,
+        "SITE REPLACE": _REPLACE,
     }
 
     def __init__(self, conn: Any, server: Any, ioloop: Any = None) -> None:
         super().__init__(conn, server, ioloop)
         self._right: Right | None = None
         self._end: int | None = None
-        self._to_complete = ""
+        self._part = ""  # that RNFR named
+        self._announced = 0  # bytes that ALLO told
+        self._replaces = False
         if self.connected:
             self._extra_feats.append("RANG STREAM")
 
@@ -137,7 +143,7 @@ class Session(TLS_FTPHandler):  # type: ignore[misc]  # the library has no types
     def ftp_SIZE(self, name: str) -> None:  # noqa: N802
         """Bytes of the file."""
         with self._errors_told():
-            self.respond(f"213 {self.folder.size(name)}")
+            self.respond(f"213 {(self.shelf if self._is_for_shelf else self.folder).size(name)}")
 
     def ftp_REST(self, line: str) -> None:  # noqa: N802
         """The next transfer begins at this byte and goes to the end."""
@@ -168,23 +174,53 @@ class Session(TLS_FTPHandler):  # type: ignore[misc]  # the library has no types
         if not self._is_binary():
             return
         with self._errors_told():
-            self._receive(self.folder.open_part(name, offset))
+            if self._is_for_shelf:
+                self._receive(self.shelf.open_part(name, offset, self._announced))
+            else:
+                self._receive(self.folder.open_part(name, offset))
 
     def ftp_RNFR(self, name: str) -> None:  # noqa: N802
         """Names the part to complete. The part of a complete image may be gone: see RNTO."""
-        self._to_complete = name.removesuffix(PART)
+        self._part = name
         self.respond("350 Ready for the final name.")
 
     def ftp_RNTO(self, name: str) -> None:  # noqa: N802
         """Checks the part and gives it its final name. Blocks this session's thread while it reads."""
-        expected, self._to_complete = self._to_complete, ""
-        if name != expected:
+        part, self._part = self._part, ""
+        replaces, self._replaces = self._replaces, False
+        if not part or not (self._is_for_shelf or part == name + PART):
             self.respond("503 Say RNFR with the part of this name first.")
             return
         with self._errors_told():
-            self.folder.complete(name)
+            if self._is_for_shelf:
+                self.shelf.complete(part, name, replace=replaces)
+            else:
+                self.folder.complete(name)
             _log.info("completed", file=name)
             self.respond(f"250 {name} is complete.")
+
+    def ftp_ALLO(self, line: str) -> None:  # noqa: N802
+        """How large the file will be whose part is sent next to the shelf."""
+        self._announced = int(line)
+        self.respond(f"200 The next file has {line} bytes.")
+
+    def ftp_SITE_REPLACE(self, _line: str) -> None:  # noqa: N802
+        """The next file that is completed takes the place of one of its name."""
+        self._replaces = True
+        self.respond("200 The next file may replace another.")
+
+    def ftp_DELE(self, name: str) -> None:  # noqa: N802
+        """Deletes a file of the shelf."""
+        with self._errors_told():
+            self.shelf.delete(name)
+            _log.info("deleted", file=name, peer=self.remote_ip)
+            self.respond(f"250 {name} is deleted.")
+
+    def ftp_MLSD(self, _path: str) -> None:  # noqa: N802
+        """Lists the files of the shelf (RFC 3659)."""
+        with self._errors_told():
+            lines = (mlsd_line(file).encode() for file in self.shelf.files())
+            self.push_dtp_data(BufferedIteratorProducer(lines), isproducer=True, cmd="MLSD")
 
     def log_transfer(
         self, cmd: str, filename: str, receive: bool, completed: bool, elapsed: float, **counts: int
@@ -214,6 +250,10 @@ class Session(TLS_FTPHandler):  # type: ignore[misc]  # the library has no types
         except CardshopError as error:
             _log.info("not-done", peer=self.remote_ip, reason=error.sentence)
             self.respond(f"{reply_code(error)} {error.sentence}")
+
+    @property
+    def _is_for_shelf(self) -> bool:
+        return self._right is not None and self._right.operation is Operation.SHELVE
 
     def _take_span(self) -> tuple[int, int | None]:
         span = self._restart_position, self._end

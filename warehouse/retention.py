@@ -1,14 +1,16 @@
-"""Deletes the images that the scheduler has given up, after asking once more."""
+"""Deletes the images that the scheduler has given up, after asking once more, and abandoned uploads."""
 
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 
 import structlog
 
 from cardshop.contract.errors import CardshopError, Conflict, NotFound
 from cardshop.scheduler_client import SchedulerClient
 from warehouse.filesystem import ImageFolder
+from warehouse.shelving import ShelfFolder
 
 ASK_SECONDS = 60.0
 
@@ -19,19 +21,22 @@ class Retention(threading.Thread):
     """Asks the scheduler each minute what to delete.
 
     A creator that brings the same image at that moment may have been told that it is here. So its files are
-    set aside first, and the scheduler, which knows of the creator, says whether they may go.
+    set aside first, and the scheduler, which knows of the creator, says whether they may go. The shelf's
+    abandoned parts go without a question: nobody else knows of them.
     """
 
-    def __init__(self, scheduler: SchedulerClient, folder: ImageFolder) -> None:
+    def __init__(self, scheduler: SchedulerClient, folder: ImageFolder, shelf: ShelfFolder) -> None:
         super().__init__(name="retention", daemon=True)
         self._scheduler = scheduler
         self._folder = folder
+        self._shelf = shelf
         self._stopped = threading.Event()
 
     def run(self) -> None:
         """Until the process ends; a scheduler that is away is asked again."""
         while True:
             try:
+                self._shelf.drop_abandoned(datetime.now(UTC))
                 self.delete_given_up()
             except (CardshopError, OSError) as error:
                 _log.warning("nothing-deleted", reason=str(error))

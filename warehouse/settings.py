@@ -37,6 +37,12 @@ class Settings:
     username: str = setting("account of the warehouse at the scheduler (role warehouse)")
     password: str = setting("password of that account", secret=True)
     images: Path = setting("folder where the images are kept")
+    shelf: Path | None = setting(
+        "folder of the shelf: operators upload ZIM files of their own into it; none: they can't", default=None
+    )
+    shelf_file_bytes: int = setting(
+        "largest ZIM file that may be uploaded to the shelf", default=200_000_000_000
+    )
     passive_ports: PortRange | None = setting(
         "ports of the data channels, as 30000-30099; any free port when missing", default=None
     )

@@ -7,8 +7,11 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from cardshop.command import alarms, cards, log_in, orders, recipes, tasks, workers
+import structlog
+
+from cardshop.command import alarms, cards, contents, log_in, orders, recipes, tasks, workers
 from cardshop.command.desk import Desk
 from cardshop.command.output import Output, tell_error
 from cardshop.command.session import Session
@@ -25,6 +28,7 @@ INTERRUPTED = 130
 def main(words: Sequence[str] | None = None) -> int:
     """Does what the words say; returns the exit status."""
     arguments = _parser().parse_args(words)
+    structlog.configure(logger_factory=_on_standard_error)  # standard output is for answers
     desk = Desk(Session(arguments.session), Output(as_json=arguments.json))
     try:
         return arguments.run(desk, arguments) or 0
@@ -38,6 +42,10 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _on_standard_error(*_: Any) -> Any:
+    return structlog.PrintLogger(sys.stderr)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="cardshop", description=ABOUT, epilog=EPILOG)
     parser.add_argument(
@@ -48,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         help="where the log-in is kept (default: %(default)s)",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (log_in, orders, recipes, workers, tasks, alarms, cards):
+    for module in (log_in, orders, recipes, contents, workers, tasks, alarms, cards):
         module.add(commands)
     return parser
 

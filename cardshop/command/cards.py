@@ -6,8 +6,6 @@ import argparse
 import json
 import re
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import requests
 
 from cardshop.card_check import Finding, Verdict, check_card
+from cardshop.command.bar import Bar
 from cardshop.command.desk import Desk, Subparsers, verb
 from cardshop.contract.errors import ImageDamaged, InvalidInput, MessageRejected, Unavailable
 from cardshop.contract.passports import Passport, Signed
@@ -38,9 +37,6 @@ _CID = re.compile(r"[0-9a-f]{32}")
 MOST_SHOWN = 40
 """Broken files that are listed; --json has all."""
 
-_REDRAW_SECONDS = 0.2
-_BAR = 30
-_MEGABYTE = 10**6
 _KEYS_SECONDS = 30
 
 
@@ -117,43 +113,6 @@ def export_keys(desk: Desk, arguments: argparse.Namespace) -> None:
         _keys_of(arguments.url, arguments.ca_file) if arguments.url else desk.session.get("/v1/image-keys")
     )
     sys.stdout.write(json.dumps(answer, indent=2) + "\n")
-
-
-class Bar:
-    """A bar of progress with the speed and the time that is left.
-
-    Args:
-        draw: takes the text; None draws nothing.
-        clock: seconds, ever rising.
-    """
-
-    def __init__(
-        self, draw: Callable[[str], object] | None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._draw = draw
-        self._clock = clock
-        self._begun = clock()
-        self._drawn_at = 0.0
-
-    def at(self, done: int, total: int) -> None:
-        """So many bytes of all are read."""
-        now = self._clock()
-        if self._draw is None or (done < total and now - self._drawn_at < _REDRAW_SECONDS):
-            return
-        self._drawn_at = now
-        rate = done / max(now - self._begun, 0.001)
-        filled = _BAR * done // max(total, 1)
-        left = (total - done) / rate if rate else 0
-        self._draw(
-            f"\r[{'#' * filled}{'.' * (_BAR - filled)}] {100 * done // max(total, 1)} %  "
-            f"{done // _MEGABYTE:,} of {total // _MEGABYTE:,} MB, {rate / _MEGABYTE:.0f} MB/s, "
-            f"{left:.0f} s left   "
-        )
-
-    def end(self) -> None:
-        """What follows begins on a line of its own."""
-        if self._draw and self._drawn_at:
-            self._draw("\n")
 
 
 def _takes_keys(parser: argparse.ArgumentParser) -> None:

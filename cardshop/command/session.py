@@ -65,6 +65,11 @@ class Session:
             finally:
                 self._file.unlink()
 
+    def ca_file(self) -> Path | None:
+        """PEM of the shop's own authority; None: the system's authorities. Raises NotAuthenticated."""
+        named = self._read().ca_file
+        return Path(named) if named else None
+
     def get(self, path: str, **query: str) -> Any:
         """The JSON at ``path``. Raises the CardshopError that the API told, or Unavailable."""
         return self._call("GET", path, query=query)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cardshop.containers.secrets import Secrets
 
 FOLDER = Path("/var/lib/cardshop")
+ZIMS = Path("/zims")
 MOUNTED = Path("/run/cardshop")
 CA_FILE = MOUNTED / "ca.pem"
 
@@ -42,7 +43,10 @@ def main() -> int:
 
 
 def _prepare(_arguments: argparse.Namespace) -> None:
+    from cardshop.containers.secrets import open_shelf
+
     _secrets().hand_out()
+    open_shelf(ZIMS)
 
 
 def _password(arguments: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,9 @@ MOUNTED = Path("/run/cardshop")
 
 BASES = Path("/bases")
 """Where the seed finds the base images."""
+
+SHELF_URL = "http://shelf:8090/catalog/v2/entries?count=-1"
+"""The catalogue of the shop's own ZIM files."""
 
 MONGO = Address("mongo", 27017)
 
@@ -47,6 +51,12 @@ MACHINES = {
 
 SMTP = "smtp.password"
 """The mail server's password: the admin's to fill in, empty until then."""
+
+
+def open_shelf(folder: Path) -> None:
+    """Lets the services write into the folder of ZIM files. Its owner, who may fill it by hand, stays."""
+    os.chown(folder, -1, SERVICE_USER)
+    folder.chmod(folder.stat().st_mode | stat.S_IRWXG | stat.S_ISGID)
 
 
 class Secrets:
@@ -129,6 +139,7 @@ class Secrets:
             ],
             "warehouses": [{"name": "warehouse", **vars(self._warehouse)}],
             "bases_folder": str(BASES),
+            "catalogues": [{"name": "shelf", "url": SHELF_URL}],
         }
         passwords = {f"{name}.password": self.password(name) for name in accounts}
         return passwords | {"seed.json": json.dumps(seed, indent=2)}

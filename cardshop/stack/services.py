@@ -30,6 +30,7 @@ PORT_NAMES = (
     "warehouse-passive",
     "manager",
     *LIBRARY_PORTS,
+    "shelf",
 )
 
 PEOPLE = {"admin": "admin", "operator": "operator"}
@@ -63,6 +64,7 @@ class Services:
         self.manager_url = f"http://{LOOPBACK}:{ports['manager']}"
         self.mongod = Mongod(folder, authority, ports["mongod"])
         self.library = Library(folder, ports)
+        self.zims = folder.inside("zims")  # uploads go there, and the shelf offers them
         # By name: Erlang's HTTP client doesn't find an address among a certificate's names.
         self.rabbit = Rabbit(folder, authority, ports, f"https://{HOST_NAME}:{ports['scheduler']}")
 
@@ -82,6 +84,7 @@ class Services:
                 for name, slot in self._shape.writer_slots.items()
             ),
             *self.library.services(),
+            self._shelf(),
         ]
 
     def scheduler(self) -> Service:
@@ -118,7 +121,10 @@ class Services:
             ],
             "warehouses": [{"name": "warehouse", "host": LOOPBACK, "port": self._ports["warehouse"]}],
             "bases_folder": str(self._bases),
-            "catalogues": [{"name": "local", "url": self.library.feed_url}],
+            "catalogues": [
+                {"name": "local", "url": self.library.feed_url},
+                {"name": "shelf", "url": f"http://{self._address('shelf')}/catalog/v2/entries?count=-1"},
+            ],
         }
         path = self._folder.root / "seed.json"
         write_private(path, json.dumps(seed, indent=2) + "\n")
@@ -199,9 +205,16 @@ class Services:
                 "CARDSHOP_TLS_KEY": str(certificate.key),
                 "CARDSHOP_SCHEDULER_URL": self.scheduler_url,
                 "CARDSHOP_IMAGES": str(self._folder.inside("data", "warehouse", "images")),
+                "CARDSHOP_SHELF": str(self.zims),
                 "CARDSHOP_PASSIVE_PORTS": f"{first}-{first + PASSIVE_PORTS - 1}",
             }
         )
+
+    def _shelf(self) -> Service:
+        address, state = self._address("shelf"), self._folder.data("shelf")
+        program = (sys.executable, "-P", "-m", "warehouse.shelf", str(self.zims))
+        argv = (*program, "--listen", str(address), "--state", str(state))
+        return Service("shelf", argv, {"PYTHONUNBUFFERED": "1"}, address, folder=state)
 
     def _manager(self) -> dict[str, str]:
         return self._common() | {

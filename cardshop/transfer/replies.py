@@ -8,7 +8,10 @@ from collections.abc import Iterable
 from cardshop.contract.errors import (
     CardshopError,
     Conflict,
+    ContentDamaged,
     ImageDamaged,
+    InvalidInput,
+    NoSpace,
     NotAllowed,
     NotAuthenticated,
     NotFound,
@@ -29,6 +32,9 @@ _CODES: tuple[tuple[type[CardshopError], int], ...] = (
     (ImageDamaged, 551),
     (NotFound, 554),
     (Conflict, 553),
+    (NoSpace, 552),
+    (ContentDamaged, 555),
+    (InvalidInput, 556),
 )
 
 

@@ -120,6 +120,36 @@ class Session:
                 self._set_timeout(self._timeout)
         return ()
 
+    def announce(self, size_bytes: int) -> None:
+        """Says how large the file will be that :meth:`send` brings to the shelf."""
+        with _errors_told():
+            self._ftp.sendcmd(f"ALLO {size_bytes}")
+
+    def name(self, part: str, name: str, patience: float, *, replace: bool) -> None:
+        """Has a part of the shelf checked, for up to ``patience`` seconds, and gives it its name."""
+        with _errors_told():
+            if replace:
+                self._ftp.sendcmd("SITE REPLACE")
+            self._ftp.sendcmd(f"RNFR {part}")
+            self._set_timeout(max(patience, self._timeout))
+            try:
+                self._ftp.voidcmd(f"RNTO {name}")
+            finally:
+                self._set_timeout(self._timeout)
+
+    def delete(self, name: str) -> None:
+        """Deletes a file of the shelf. Raises NotFound."""
+        with _errors_told():
+            self._ftp.delete(name)
+
+    def listing(self) -> bytes:
+        """The shelf's files as MLSD tells them (RFC 3659), a line each."""
+        with _errors_told():
+            with self._ftp.transfercmd("MLSD") as channel:
+                lines = Incoming(channel).rest()
+            self._ftp.voidresp()
+        return lines
+
     def close(self) -> None:
         """Ends a session that is between two transfers."""
         with suppress(Unavailable), _errors_told():

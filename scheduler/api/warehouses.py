@@ -42,8 +42,8 @@ class TokenRight(Told):
     """What the token is good for."""
 
     allowed: Literal[True] = True
-    operation: str  # "upload" or "download"
-    digest: str  # of the one image
+    operation: str  # "upload", "download" or "shelve"
+    digest: str  # of the one image; of none where it is for the shelf
     expires_at: Moment
 
 
@@ -88,6 +88,6 @@ class WarehouseTokens(Resource):
 
     @operation("Tell a token's right", Right.CHECK_WAREHOUSE_TOKENS, body=ShownToken, answer=TokenRight)
     def post(self, body: ShownToken) -> TokenRight:
-        """One operation on one image; a token that gives none is a 403."""
+        """One operation on one image, or on the shelf; a token that gives none is a 403."""
         right = warehouse_right(self.services.signing, self.services.accounts, body.token)
         return TokenRight(operation=right.operation, digest=right.digest, expires_at=right.expires_at)

@@ -43,6 +43,7 @@ class Right(StrEnum):
     READ_BASES = "read-bases"
     MANAGE_BASES = "manage-bases"
     MANAGE_WAREHOUSES = "manage-warehouses"
+    FILL_SHELF = "fill-shelf"
     EDIT_RECIPES = "edit-recipes"
     PLACE_ORDERS = "place-orders"
     READ_ORDERS = "read-orders"
@@ -91,6 +92,7 @@ GRANTS: dict[Role, frozenset[Right]] = {
     Role.OPERATOR: _SHOPPING
     | {
         Right.REFRESH_CATALOGUE,
+        Right.FILL_SHELF,
         Right.RETRY_ORDERS,
         Right.SHIP_ORDERS,
         Right.SEARCH_TASK_LOGS,

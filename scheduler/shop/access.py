@@ -1,9 +1,10 @@
-"""Access to the warehouse: a token for one operation on one image, and where to show it."""
+"""Access to the warehouse: a token for one operation on one image or for the shelf, and where to show it."""
 
 from __future__ import annotations
 
 from cardshop.contract.errors import NotAllowed, NotAuthenticated, Unavailable
 from cardshop.contract.tasks import Claim, WarehouseAccess
+from scheduler.domain.rights import Right
 from scheduler.domain.tasks import TaskKind
 from scheduler.seal import Seal
 from scheduler.shop.accounts import Accounts
@@ -15,9 +16,11 @@ from scheduler.store.store import Store
 
 UPLOAD = "upload"
 DOWNLOAD = "download"
+SHELVE = "shelve"
+"""Uploads, lists and deletes files of the shelf."""
 
 NO_IMAGE = "0" * 64
-"""The digest that a trial token is for: no image has it, so that the token opens nothing."""
+"""The digest that a token is for which is to open no image: a trial's, or the shelf's."""
 
 _OPERATIONS = {TaskKind.CREATE: UPLOAD, TaskKind.WRITE: DOWNLOAD}
 
@@ -83,4 +86,6 @@ def warehouse_right(signing: Signing, accounts: Accounts, token: str) -> Warehou
         raise NotAllowed(error.sentence) from None
     if not accounts.is_enabled(right.username):
         raise NotAllowed("The account that the token was given to is locked.")
+    if right.operation == SHELVE and not accounts.may(right.username, Right.FILL_SHELF):
+        raise NotAllowed("The account that the token was given to may not fill the shelf any more.")
     return right

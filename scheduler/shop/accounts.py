@@ -10,7 +10,7 @@ from datetime import timedelta
 import structlog
 
 from cardshop.contract.errors import NotAuthenticated, TooManyRequests
-from scheduler.domain.rights import BROKER_ROLES, Role
+from scheduler.domain.rights import BROKER_ROLES, Right, Role, may
 from scheduler.shop.passwords import PasswordCheck, hash_password
 from scheduler.shop.signing import ACCESS_LIFE, Access, Signing
 from scheduler.store.database import Clock
@@ -121,6 +121,11 @@ class Accounts:
         """Whether there is such an account and it is not disabled."""
         user = self._users.find(username)
         return user is not None and not user.disabled
+
+    def may(self, username: str, right: Right) -> bool:
+        """Whether there is such an account with this right."""
+        user = self._users.find(username)
+        return user is not None and may(user.role, right)
 
     def set_password(self, username: str, password: str) -> None:
         """Changes the password and ends all of the user's sessions. Raises InvalidInput, NotFound."""

@@ -43,8 +43,8 @@ class WarehouseRight:
     """What a warehouse token says."""
 
     username: str  # whom it was given to
-    operation: str  # "upload" or "download"
-    digest: str  # of the one image
+    operation: str  # "upload", "download" or "shelve"
+    digest: str  # of the one image; of none where it is for the shelf
     expires_at: datetime
 
 

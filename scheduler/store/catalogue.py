@@ -107,6 +107,11 @@ class CatalogueStore:
                 best[entry.ident] = entry
         return best
 
+    def idents_at(self, endings: Iterable[str]) -> tuple[str, ...]:
+        """The idents of the entries whose address ends so."""
+        pattern = f"({'|'.join(re.escape(ending) for ending in endings)})$"
+        return tuple(sorted(self._entries.distinct("ident", {"url": {"$regex": pattern}})))
+
     def page(
         self, *, language: str, q: str, catalogue: str, skip: int, limit: int
     ) -> tuple[list[Entry], int]:

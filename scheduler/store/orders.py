@@ -93,6 +93,17 @@ class Orders:
         found = self._orders.find({"state": {"$in": list(states)}, "updated_at": {"$lt": moment}})
         return [_order(document) for document in found.sort("number", 1)]
 
+    def pinned_to(self, file: str, states: Iterable[OrderState]) -> list[tuple[str, int]]:
+        """Id and number of the orders in these states of whose contents one is a file of that name."""
+        query = {"state": {"$in": list(states)}, "draft.resolved.contents.file": file}
+        found = self._orders.find(query, {"number": 1}).sort("number", 1)
+        return [(document["_id"], document["number"]) for document in found]
+
+    def pictures(self) -> set[str]:
+        """Names of the pictures that orders' branding has: an image may be built anew at any time."""
+        fields = ("draft.resolved.recipe.branding.logo", "draft.resolved.recipe.branding.favicon")
+        return {name for field in fields for name in self._orders.distinct(field) if name}
+
     def change(self, order_id: str, decide: Callable[[Order], Order], session: Session = None) -> Order:
         """Changes an order by compare-and-set on its revision; ``decide`` gives the revision one higher.
 

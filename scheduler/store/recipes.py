@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -64,6 +65,16 @@ class Recipes:
             which["recipe.name"] = {"$regex": re.escape(q), "$options": "i"}
         found = self._recipes.find(which).sort([("recipe.name", ASCENDING), ("_id", ASCENDING)])
         return [_kept(document) for document in found.skip(skip).limit(limit)], self._count(which)
+
+    def with_contents(self, idents: Iterable[str]) -> list[KeptRecipe]:
+        """The recipes, by name, that name one of these contents."""
+        found = self._recipes.find({"recipe.contents": {"$in": list(idents)}})
+        return [_kept(document) for document in found.sort([("recipe.name", ASCENDING), ("_id", ASCENDING)])]
+
+    def pictures(self) -> set[str]:
+        """Names of the pictures that recipes' branding has."""
+        fields = ("recipe.branding.logo", "recipe.branding.favicon")
+        return {name for field in fields for name in self._recipes.distinct(field) if name}
 
     def replace(self, recipe_id: str, recipe: Recipe) -> None:
         """Changes a recipe. Raises NotFound."""

@@ -225,6 +225,94 @@ def test_a_token_opens_no_other_image(warehouse: RealWarehouse, operation: str, 
         assert refused(ftp, command).startswith("550 ")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(f"{verb} {name}" for name in (IMAGE, PART, f"{DIGEST}.json") for verb in ("SIZE", "DELE", "RNTO")),
+        *(f"RETR {name}" for name in (IMAGE, f"{DIGEST}.json", "guide.zim", f"{DIGEST}.zim.part")),
+        *(f"STOR {name}" for name in (PART, IMAGE, "guide.zim", "guide.zim.part", f"../{DIGEST}.zim.part")),
+        *(f"RNFR {name}" for name in (PART, "guide.zim")),
+        *(
+            "NLST",
+            "LIST",
+            "MLSD /",
+            "MLSD ..",
+            "MLST",
+            "CWD /",
+            "MKD x",
+            "RMD x",
+            "APPE x",
+            "SITE CHMOD 777 x",
+        ),
+        *("SITE HELP", "ALLO", "ALLO -1", "ALLO 1 R 1", "RANG x"),
+    ],
+)
+def test_a_token_for_the_shelf_touches_no_image_and_reads_nothing(
+    warehouse: RealWarehouse, command: str
+) -> None:
+    before = names(warehouse.images)
+
+    with warehouse.ftp(warehouse.scheduler.token("shelve")) as ftp:
+        assert refused(ftp, command).startswith(("550 ", "501 "))
+
+    assert names(warehouse.images) == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "../images/x.zim",
+            "/etc/x.zim",
+            "x/y.zim",
+            "..zim",
+            ".zim",
+            ".hidden.zim",
+            "x.zim/",
+            "x.zim/../y.zim",
+        ),
+        *("x.zim\x00", "x\n.zim", "x\u2028.zim", "x.ZIM", "x.zim ", f"{DIGEST}.zim.part"),
+    ],
+)
+def test_a_file_of_the_shelf_is_in_its_folder_or_nowhere(warehouse: RealWarehouse, name: str) -> None:
+    outside = names(warehouse.images.parent)
+
+    with warehouse.ftp(warehouse.scheduler.token("shelve")) as ftp:
+        for verb in ("DELE", "RNTO"):
+            ftp.sock.sendall(f"{verb} {name}\r\n".encode())  # type: ignore[union-attr]
+            assert ftp.getline().startswith(("550 ", "501 ", "500 "))
+
+    assert names(warehouse.images.parent) == outside
+
+
+@pytest.mark.parametrize("operation", ["upload", "download"])
+@pytest.mark.parametrize(
+    "command",
+    [f"STOR {DIGEST}.zim.part", "DELE guide.zim", "MLSD", "ALLO 5", "SITE REPLACE", "RNTO guide.zim"],
+)
+def test_a_token_for_an_image_touches_nothing_of_the_shelf(
+    warehouse: RealWarehouse, operation: str, command: str
+) -> None:
+    with warehouse.ftp(warehouse.scheduler.token(operation)) as ftp:
+        assert refused(ftp, command).startswith("550 ")
+
+
+def test_a_link_on_the_shelf_is_not_written_through(warehouse: RealWarehouse, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"precious")
+    part = warehouse.shelf / f"{OTHER_DIGEST}.zim.part"
+    part.symlink_to(outside)
+
+    with warehouse.ftp(warehouse.scheduler.token("shelve")) as ftp:
+        ftp.sendcmd("ALLO 5")
+        assert "no file" in refused(ftp, f"STOR {part.name}")
+        ftp.sendcmd(f"RNFR {part.name}")
+        assert "no file" in refused(ftp, "RNTO guide.zim")
+
+    assert outside.read_bytes() == b"precious"
+    part.unlink()
+
+
 def test_a_kept_image_takes_no_byte_more(warehouse: RealWarehouse) -> None:
     before = (warehouse.images / IMAGE).stat()
 

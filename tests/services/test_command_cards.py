@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cardshop.command.__main__ import main
-from cardshop.command.cards import Bar
+from cardshop.command.bar import Bar
 from cardshop.contract.events import Card, CardWritten, EventType, ImageBuilt, Speed
 from cardshop.contract.passports import Signed
 from cardshop.image_format import Manifest
@@ -233,3 +233,15 @@ def test_the_bar_tells_how_far_how_fast_and_how_long(field: Field) -> None:
     assert len(drawn) == 3
     assert "] 25 %  4 of 16 MB, 4 MB/s, 3 s left" in drawn[0]
     assert "] 100 %" in drawn[1]
+
+
+def test_the_speed_is_of_what_was_done_now_and_not_before_a_cut() -> None:
+    drawn: list[str] = []
+    times = iter([0.0, 0.0, 1.0])
+    bar = Bar(drawn.append, lambda: next(times), goes_on=True)
+
+    bar.at(BLOCK * 3000, BLOCK * 4000)
+    bar.at(BLOCK * 3500, BLOCK * 4000)
+
+    assert "] 87 %" in drawn[-1]
+    assert "2 MB/s, 1 s left" in drawn[-1]

@@ -19,6 +19,7 @@ from tests.real_services import RealMongod
 from tests.shop import DIGEST, Clock, a_draft, image_built
 from warehouse.filesystem import ImageFolder
 from warehouse.retention import Retention
+from warehouse.shelving import ShelfFolder
 
 OUTCOME: dict[str, Any] = {
     "image_digest": DIGEST,
@@ -47,7 +48,7 @@ def store(api: Api) -> Store:
 @pytest.fixture
 def worker(api: Api, store: Store, tmp_path: Path) -> Iterator[Retention]:
     with scheduler_of(api, tmp_path, Role.WAREHOUSE.value) as scheduler:
-        yield Retention(scheduler, folder_of(tmp_path))
+        yield Retention(scheduler, folder_of(tmp_path), ShelfFolder(None, 0))
 
 
 def folder_of(tmp_path: Path) -> ImageFolder:

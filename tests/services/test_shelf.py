@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,50 +12,21 @@ import pytest
 import requests
 
 from cardshop.metalink import read_metalink
-from cardshop.stack.ports import free_port
 from cardshop.stack.waiting import wait_for
 from tests.api import new_api, read_catalogue
 from tests.real_services import RealMongod
+from tests.served_shelf import ServedShelf, served_shelf
 from tests.zims import damaged_copies, make_zim
 from warehouse.shelf.books import SETTLED_SECONDS, Shelf
 
 LONG_AGO = time.time() - 60
 
 
-class ServedShelf:
-    """``python -m warehouse.shelf`` over a folder."""
-
-    def __init__(self, root: Path) -> None:
-        self.folder, self.state = root / "zims", root / "state"
-        self.folder.mkdir()
-        self.url = f"http://127.0.0.1:{free_port()}"
-        self.feed_url = f"{self.url}/catalog/v2/entries?count=-1"
-        command = ["-m", "warehouse.shelf", str(self.folder), "--listen", self.url.removeprefix("http://")]
-        self.process = subprocess.Popen([sys.executable, *command, "--state", str(self.state)])
-        wait_for("The shelf", self.answers, 30)
-
-    def answers(self) -> bool:
-        try:
-            return requests.get(self.url, timeout=5).ok
-        except requests.ConnectionError:
-            return False
-
-    def put(self, name: str, title: str) -> Path:
-        """A new file, as one that was copied a while ago."""
-        made = make_zim(self.folder / name, title)
-        os.utime(made, (LONG_AGO, LONG_AGO))
-        return made
-
-    def shows(self, words: str) -> bool:
-        return words in requests.get(self.url, timeout=5).text
-
-
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[ServedShelf]:
-    shelf = ServedShelf(tmp_path)
-    yield shelf
-    shelf.process.send_signal(signal.SIGTERM)
-    assert shelf.process.wait(30) == 0
+    (tmp_path / "zims").mkdir()
+    with served_shelf(tmp_path / "zims", tmp_path / "state") as shelf:
+        yield shelf
 
 
 def on_time(folder: Path, name: str, title: str = "A library") -> Path:
@@ -68,7 +36,7 @@ def on_time(folder: Path, name: str, title: str = "A library") -> Path:
 
 
 def test_a_file_that_is_put_into_the_folder_can_be_ordered(served: ServedShelf, mongod: RealMongod) -> None:
-    zim = served.put("local guide (1).zim", "A guide of ours")
+    zim = on_time(served.folder, "local guide (1).zim", "A guide of ours")
     wait_for("The guide", lambda: served.shows("A guide of ours"), 30)
     api = new_api(mongod.uri)
 
@@ -88,7 +56,7 @@ def test_a_file_that_is_put_into_the_folder_can_be_ordered(served: ServedShelf, 
 
 
 def test_a_file_is_fetched_in_ranges_as_its_metalink_says(served: ServedShelf) -> None:
-    zim = served.put("guide.zim", "A guide")
+    zim = on_time(served.folder, "guide.zim", "A guide")
     wait_for("The guide", lambda: served.shows("A guide"), 30)
     address = f"{served.url}/files/guide.zim"
 
@@ -105,7 +73,7 @@ def test_a_file_is_fetched_in_ranges_as_its_metalink_says(served: ServedShelf) -
 
 
 def test_a_feed_that_did_not_change_is_not_sent_again(served: ServedShelf) -> None:
-    served.put("guide.zim", "A guide")
+    on_time(served.folder, "guide.zim", "A guide")
     wait_for("The guide", lambda: served.shows("A guide"), 30)
     first = requests.get(served.feed_url, timeout=5)
 

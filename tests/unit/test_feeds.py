@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cardshop.contract.errors import MirrorRefused
-from cardshop.metalink import NAMESPACE, read_metalink
+from cardshop.metalink import NAMESPACE, is_zim_name, read_metalink
 from scheduler.catalogue.opds import ACQUISITION, THUMBNAIL, read_feed
 from scheduler.catalogue.web import Web
 
@@ -84,3 +84,20 @@ def test_a_mirror_with_an_unreadable_priority_comes_last() -> None:
 def test_a_name_that_no_host_can_have_is_refused_as_any_other_that_does_not_answer(host: str) -> None:
     with pytest.raises(MirrorRefused):
         Web(frozenset()).get(f"http://{host}/feed")
+
+
+@pytest.mark.parametrize("name", ["a b.zim", "é'\"?#%&.zim", "教育.zim", "x" * 251 + ".zim", "_.zim"])
+def test_a_zim_file_may_have_any_name_that_can_be_shown(name: str) -> None:
+    assert is_zim_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "zim", ".zim", "..zim", "-x.zim", " x.zim", "x.ZIM", "x.zim ", "../x.zim", "/x.zim"),
+        *("a\\b.zim", "a\nb.zim", "a\0.zim", "a\u2028.zim", "a\ud800.zim", "a\ufffd.zim"),
+        *("x" * 252 + ".zim", "é" * 126 + ".zim"),
+    ],
+)
+def test_no_name_leads_out_of_its_folder_or_can_not_be_shown(name: str) -> None:
+    assert not is_zim_name(name)

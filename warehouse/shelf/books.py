@@ -126,7 +126,7 @@ class Shelf:
         log.info("reading", file=path.name, bytes=found.st_size)
         book = Book(path.name, found.st_size, found.st_mtime_ns)
         try:
-            book = _facts(path, book)
+            book = read_book(path, book)
             if (now := path.stat()).st_mtime_ns != found.st_mtime_ns or now.st_size != found.st_size:
                 return None
         except FileNotFoundError:
@@ -170,13 +170,14 @@ def illustration(path: Path) -> bytes | None:
     return content if content.startswith(_PNG) else None
 
 
-def _facts(path: Path, book: Book) -> Book:
-    """The book with all that is known after reading the whole file."""
-    if not is_zim_name(path.name):
-        problem = "Its file name has characters that addresses or cards don't take: rename it."
+def read_book(path: Path, book: Book) -> Book:
+    """The book with all that is known after reading the whole file at ``path``. Raises OSError."""
+    if not is_zim_name(book.file):
+        problem = "Its file name has characters that pages don't show or cards don't take: rename it."
         return dataclasses.replace(book, problem=problem)
     with path.open("rb") as stream:
         sha256, pieces = file_checksums(stream, PIECE_BYTES)
+    book = dataclasses.replace(book, sha256=sha256, pieces=pieces)
     try:
         archive = Archive(path)
         sound = archive.check() if archive.has_checksum else True
@@ -184,8 +185,6 @@ def _facts(path: Path, book: Book) -> Book:
         book = dataclasses.replace(
             book,
             **told,
-            sha256=sha256,
-            pieces=pieces,
             id=str(archive.uuid),
             articles=archive.article_count,
             media=archive.media_count,
