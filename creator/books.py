@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from libzim.reader import Archive
 
 from cardshop.contract.errors import ContentDamaged
 from cardshop.contract.tasks import Content
+from creator.card_names import address_of
 
 LIBRARY_PIXELS = 48
 """Width and height of the illustration that every ZIM file should have."""
@@ -59,19 +59,26 @@ class Book:
 
     @property
     def address(self) -> str:
-        """Its name in addresses, as kiwix-serve makes it: from the file's, without capitals and accents."""
-        parts = unicodedata.normalize("NFD", self.file.removesuffix(".zim").lower())
-        plain = "".join(part for part in parts if not unicodedata.category(part).startswith("M"))
-        return unicodedata.normalize("NFC", plain).replace(" ", "_").replace("+", "plus")
+        """Its name in addresses."""
+        return address_of(self.file)
 
 
-def read_books(contents: Iterable[tuple[Content, Path]]) -> tuple[Book, ...]:
+def read_books(
+    contents: Iterable[tuple[Content, Path]], picture_of: Callable[[Content], bytes | None] = lambda _: None
+) -> tuple[Book, ...]:
     """The books of a card, in the recipe's order.
+
+    Args:
+        contents: with the ZIM file of each.
+        picture_of: asked for the portal's picture (a small PNG) of one whose ZIM file has none.
 
     Raises:
         ContentDamaged: a file is no ZIM file. ``field`` names the content.
     """
-    return tuple(_book(content, path) for content, path in contents)
+    books = ((content, _book(content, path)) for content, path in contents)
+    return tuple(
+        book if book.picture else replace(book, picture=picture_of(content)) for content, book in books
+    )
 
 
 def check_zim(content: Content, path: Path) -> None:

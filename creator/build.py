@@ -24,6 +24,7 @@ from cardshop.image_format import BlockMap, Manifest
 from creator.books import check_zim
 from creator.cache import SECTOR_BYTES, Cache
 from creator.card import card_of, check_plan, inline_bytes, is_offspot
+from creator.card_names import ZIM_SUFFIX, with_card_names
 from creator.fetch import fetch
 from creator.image.assemble import Card, assemble
 from creator.image.base_image import BaseImage, check_base, open_base
@@ -36,8 +37,6 @@ from creator.plan import BuiltImage, ImagePlan, Observe, Places
 from creator.prove import draft, prove
 from creator.space import full_disk_told, space_for
 from creator.work_folder import WorkFolder, part, sweep, work_folder
-
-ZIM_SUFFIX = ".zim"
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +57,8 @@ def build(plan: ImagePlan, places: Places, observe: Observe) -> BuiltImage:
         work_folder(places.work, plan.digest) as folder,
     ):
         sweep(places.work)
+        if not is_offspot(plan):
+            plan = with_card_names(plan)
         manifest = folder.finished()
         seconds: dict[str, float] = {}
         if manifest is None:

@@ -13,6 +13,7 @@ import requests
 
 from cardshop.fit import BLOCK_BYTES, SHELF_BYTES, shelf_bytes
 from creator.books import ILLUSTRATION_LIMIT, Book, Illustration
+from creator.card_names import card_names
 from creator.image.library import make_library
 from creator.portal.page import make_portal
 from creator.portal.words import ENGLISH, FRENCH, GERMAN, PORTUGUESE, SPANISH, Words, words_in
@@ -30,6 +31,20 @@ ODD_NAMES = (
     "日本語",
     'with a "quote"',
 )
+MEANING_NAMES = (
+    "what?",
+    "a#b",
+    "100%",
+    "50%25 off",
+    "back\\slash",
+    "catalog",
+    "Skin",
+    "search",
+    "École",
+    "ecole",
+    "eCOLE_2",
+)
+"""Names that say something in an address, that others have, or that are alike to kiwix-serve."""
 
 
 def a_book(**changes: Any) -> Book:
@@ -177,6 +192,42 @@ def test_library_and_portal_stay_within_the_room_that_the_fit_counts(contents: i
         portal
     )
     assert room + len(make_library(books)) < shelf_bytes(contents) - SHELF_BYTES // 2
+
+
+def test_names_that_mean_something_in_an_address_lead_to_their_contents_too(tmp_path: Path) -> None:
+    zims = []
+    for number, name in enumerate(card_names([f"{name}.zim" for name in MEANING_NAMES])):
+        pages = {"home": f"Words of {number}", "other page": f"A giraffe of {number}"}
+        zims.append(make_zim(tmp_path / name, MEANING_NAMES[number], pages))
+    books = books_of(zims)
+    page = the_page(*books)
+
+    with serve_library(tmp_path, books) as url:
+        for number, link in enumerate(page.iterfind(".//ul[@class='shelf']/li/a")):
+            answer = requests.get(url + str(link.get("href")), timeout=20)
+            assert f"Words of {number}" in answer.text
+            asked = {"pattern": "giraffe", "content": books[number].address, "format": "xml"}
+            feed = ET.fromstring(requests.get(f"{url}/search", params=asked, timeout=20).content)  # noqa: S314
+            found = str(feed.findtext(".//item/link"))
+            assert f"/{books[number].address}/" in found
+            assert f"giraffe of {number}" in requests.get(url + found, timeout=20).text
+
+
+def test_names_on_the_card_stay_where_nothing_speaks_against_them() -> None:
+    files = [f"{name}.zim" for name in ODD_NAMES]
+
+    assert card_names(files) == files
+
+
+def test_names_on_the_card_are_told_apart_and_fit_into_the_file_system() -> None:
+    long = "é" * 125 + "x.zim"
+
+    names = card_names(["a?.zim", "a#.zim", "A_.zim", long, long.upper().replace("ZIM", "zim"), "a?.zim"])
+
+    assert names[:3] == ["a_.zim", "a__2.zim", "A__3.zim"]
+    assert names[5] == names[0]
+    assert names[4] != names[3] == long
+    assert max(len(name.encode()) for name in names) <= 255
 
 
 def test_a_content_lies_where_the_page_leads_whatever_its_files_name_is(tmp_path: Path) -> None:
