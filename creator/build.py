@@ -100,7 +100,7 @@ def _build_anew(
             files = _fetch_all(plan.contents, cache, places.web, observe)
         with _not_believed_when_damaged(plan.contents, cache):
             with _timed(Phase.BUILD, plan, seconds):
-                card = card_of(plan, base, files, folder.scratch)
+                card = card_of(plan, base, files, folder.scratch, places.web)
                 _assemble(plan, base, parts, folder.image_part, card, observe)
                 base_checked.result()
                 reserve(folder.image_part, parts, drafted, system.result(), base.built_at)
