@@ -96,8 +96,11 @@ def _refresh(tools: Tools, name: str) -> str:
 
 
 def _clean_logs(store: Store, days: int) -> str:
-    logs, messages = upkeep.clean_logs(store, days)
-    return f"Dropped {logs} pieces of logs and {messages} sent messages."
+    done = upkeep.clean_logs(store, days)
+    return (
+        f"Dropped {done.logs} pieces of logs, {done.messages} sent messages and {done.pictures} unused "
+        "pictures."
+    )
 
 
 def _rotate_keys(signing: Signing) -> str:

@@ -20,7 +20,7 @@ KINDS = {
     "expire-links": "End downloads",
     "delete-images": "Delete unused images",
     "close-stale-orders": "Close orders in which nothing moves",
-    "clean-logs": "Delete old logs",
+    "clean-logs": "Delete old logs and unused pictures",
     "rotate-keys": "Sign tokens with a new key",
 }
 """What people may schedule; the shop's own kinds are changed, not made."""

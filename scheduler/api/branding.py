@@ -103,6 +103,6 @@ def _kept(services: Services, given: GivenPicture | None, use: PictureUse) -> st
         return services.store.pictures.keep(png_of(given.data, use, field))
     if given.sha256 is None:
         raise InvalidInput("A picture is given by its data, or by the name of a kept one.", field=field)
-    if not services.store.pictures.has(given.sha256):
+    if not services.store.pictures.is_kept(given.sha256):
         raise InvalidInput("The shop keeps no such picture.", hint="Send its data.", field=field)
     return given.sha256

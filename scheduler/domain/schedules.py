@@ -36,7 +36,7 @@ class JobKind(StrEnum):
     DELETE_IMAGES = "delete-images"  # drops images that nobody needs, unused for so many days
     CLOSE_STALE_ORDERS = "close-stale-orders"  # cancels orders in which nothing moved for so many days
     ROTATE_KEYS = "rotate-keys"  # signs tokens with a new key
-    CLEAN_LOGS = "clean-logs"  # drops logs and sent messages that are so many days old
+    CLEAN_LOGS = "clean-logs"  # drops logs, sent messages and unused pictures that are so many days old
     DISPATCH_WAITING = "dispatch-waiting"  # gives write tasks to writers
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from scheduler.domain.states import OrderState
@@ -35,7 +36,21 @@ def close_stale_orders(store: Store, days: int) -> int:
     return closed
 
 
-def clean_logs(store: Store, days: int) -> tuple[int, int]:
-    """Drops what is older than ``days``; returns how many pieces of logs and sent messages."""
+@dataclass(frozen=True)
+class Cleaned:
+    """How many were dropped."""
+
+    logs: int  # pieces of them
+    messages: int  # sent ones
+    pictures: int  # of branding, that no recipe and no order has
+
+
+def clean_logs(store: Store, days: int) -> Cleaned:
+    """Drops what is older than ``days``: logs, sent messages, and pictures that nothing has any more."""
     moment = store.clock() - timedelta(days=days)
-    return store.task_logs.drop_before(moment), store.outbox.drop_sent_before(moment)
+    used = store.recipes.pictures() | store.orders.pictures()
+    return Cleaned(
+        logs=store.task_logs.drop_before(moment),
+        messages=store.outbox.drop_sent_before(moment),
+        pictures=store.pictures.drop_unused(used, moment),
+    )

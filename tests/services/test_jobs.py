@@ -14,11 +14,12 @@ from cardshop.stack.library import Library
 from scheduler.domain.rights import Role
 from scheduler.domain.schedules import JobKind, Schedule, Timing, Work
 from scheduler.domain.states import OrderState
-from scheduler.shop import orders
+from scheduler.shop import orders, upkeep
 from scheduler.shop import schedules as shop
 from scheduler.shop.schedules import ScheduleDraft
 from scheduler.store.outbox import LineKind, OutboxLine
-from tests.api import Api, a_recipe, new_api, published_library, read_catalogue
+from tests.api import Api, a_recipe, an_order, new_api, published_library, read_catalogue
+from tests.pictures import a_picture, sent
 from tests.real_services import RealMongod
 from tests.schedules import tools
 from tests.shop import Clock, a_draft
@@ -164,8 +165,44 @@ def test_old_sent_messages_are_cleaned_away_and_waiting_ones_stay(api: Api, cloc
 
     told = run_now(api, Work(JobKind.CLEAN_LOGS, days=30))
 
-    assert told == "Dropped 0 pieces of logs and 1 sent messages."
+    assert told == "Dropped 0 pieces of logs, 1 sent messages and 0 unused pictures."
     assert store.outbox.waiting() == 1
+
+
+def test_pictures_that_nothing_has_are_cleaned_away_and_those_of_recipes_and_orders_stay(
+    api: Api, library: Library, clock: Clock
+) -> None:
+    pictures = api.store.pictures
+    idents = read_catalogue(api, library.feed_url)
+
+    def recipe_with(shade: int) -> tuple[dict[str, Any], str]:
+        given = {"logo": {"data": sent(a_picture(colour=f"#00000{shade}"))}}
+        made = api.post("/v1/recipes", a_recipe(idents, branding=given, size="8 GB"))
+        return made, made["branding"]["logo"]["sha256"]
+
+    (_, kept), (ordered, of_order), (dropped, of_nobody) = (recipe_with(shade) for shade in (1, 2, 3))
+    api.post("/v1/orders", an_order(recipe_id=ordered["id"]))
+    for recipe in (ordered, dropped):
+        api.call("DELETE", f"/v1/recipes/{recipe['id']}")
+    clock.forward(timedelta(days=31))
+    api.log_in_again()
+    asked = pictures.keep(b"a picture whose recipe is being saved")
+
+    told = run_now(api, Work(JobKind.CLEAN_LOGS, days=30))
+
+    assert "and 1 unused pictures." in told
+    stay = [pictures.is_kept(name) for name in (kept, of_order, of_nobody, asked)]
+    assert stay == [True, True, False, True]
+
+
+def test_a_picture_that_a_new_recipe_names_again_counts_as_new(api: Api, clock: Clock) -> None:
+    name = api.store.pictures.keep(b"a picture")
+    clock.forward(timedelta(days=31))
+
+    assert api.store.pictures.is_kept(name)
+    upkeep.clean_logs(api.store, 30)
+
+    assert api.store.pictures.get(name) == b"a picture"
 
 
 def test_tokens_are_signed_with_a_new_key_and_the_old_ones_go_on(api: Api, clock: Clock) -> None:
