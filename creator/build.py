@@ -1,5 +1,6 @@
 """Builds one image from a plan: fetch the contents, put the image together, prove it.
 
+While the contents are copied into the image, what has arrived there is read back and checked.
 What a killed build leaves is used or removed by the next: contents in the cache are gone on with, an image
 under its final name is whole, and a part of an image is thrown away.
 """
@@ -29,12 +30,15 @@ from creator.fetch import fetch
 from creator.image.assemble import Card, assemble
 from creator.image.base_image import BaseImage, check_base, open_base
 from creator.image.bill import image_bill
+from creator.image.block_map import mapped_ranges, split
 from creator.image.card_documents import reserve
+from creator.image.copying import Piece, copied_meanwhile
 from creator.image.file_map import system_parts
+from creator.image.filling import Filling
 from creator.meter import Meter
 from creator.mirrors import Web
 from creator.plan import BuiltImage, ImagePlan, Observe, Places
-from creator.prove import draft, prove
+from creator.prove import draft, prove, prove_contents
 from creator.space import full_disk_told, space_for
 from creator.work_folder import WorkFolder, part, sweep, work_folder
 
@@ -99,13 +103,19 @@ def _build_anew(
                 base_checked.result()  # nothing is fetched for a base that is damaged
             files = _fetch_all(plan.contents, cache, places.web, observe)
         with _not_believed_when_damaged(plan.contents, cache):
-            with _timed(Phase.BUILD, plan, seconds):
-                card = card_of(plan, base, files, folder.scratch, places.web)
-                _assemble(plan, base, parts, folder.image_part, card, observe)
+            begun = time.monotonic()
+            card = card_of(plan, base, files, folder.scratch, places.web)
+            pieces, building = _assemble(plan, base, parts, folder.image_part, card, observe)
+            with copied_meanwhile(folder.image_part, pieces, building.add) as filling:
                 base_checked.result()
-                reserve(folder.image_part, parts, drafted, system.result(), base.built_at)
-            with _timed(Phase.CHECK, plan, seconds):
-                manifest = prove(drafted, parts, folder.image_part, card, observe)
+                checking = _checking(card, filling, folder.image_part, parts, observe)
+                chunks = prove_contents(folder.image_part, parts, card.tree, filling, checking)
+            filled = filling.finished_at or begun
+            reserve(folder.image_part, parts, drafted, system.result(), base.built_at)
+            manifest = prove(drafted, parts, folder.image_part, card, chunks)
+            checking.finish()
+            _note(Phase.BUILD, plan, seconds, filled - begun)
+            _note(Phase.CHECK, plan, seconds, time.monotonic() - filled)
     BlockMap(manifest.bytes, manifest.chunks).to_file(part(folder.block_map))
     part(folder.sbom).write_bytes(sbom)
     manifest.to_file(part(folder.manifest))
@@ -148,11 +158,26 @@ def _check_fetched(content: Content, path: Path) -> None:
 
 def _assemble(
     plan: ImagePlan, base: BaseImage, parts: Layout, image: Path, card: Card, observe: Observe
-) -> None:
+) -> tuple[tuple[Piece, ...], Meter]:
+    """Makes the image; gives what is still to be copied into it, and the meter that counts it."""
+    base_bytes = base.image.stat().st_blocks * SECTOR_BYTES
+    files = sum(file.size_bytes for file in card.tree.files if isinstance(file.source, Path))
+    meter = Meter(Phase.BUILD, base_bytes + files, observe)
+    pieces = assemble(image, parts, plan.digest, base, card, meter.add)
+    meter.at(base_bytes)
+    return pieces, meter
+
+
+def _checking(card: Card, filling: Filling, image: Path, parts: Layout, observe: Observe) -> Meter:
+    """Counts what is checked; tells of it when all is in the image, for it is one phase at a time."""
+
+    def tell(phase: Phase, done: int, total: int, unit: str) -> None:
+        if filling.finished_at is not None:
+            observe(phase, done, total, unit)
+
     files = sum(file.size_bytes for file in card.tree.files)
-    meter = Meter(Phase.BUILD, base.image.stat().st_blocks * SECTOR_BYTES + files, observe)
-    assemble(image, parts, plan.digest, base, card, meter.add)
-    meter.finish()
+    _, ranges = split(mapped_ranges(image, parts), parts.root_offset)
+    return Meter(Phase.CHECK, files + sum(item.length for item in ranges), tell)
 
 
 @contextmanager
@@ -171,5 +196,9 @@ def _not_believed_when_damaged(contents: Sequence[Content], cache: Cache) -> Ite
 def _timed(phase: Phase, plan: ImagePlan, seconds: dict[str, float]) -> Iterator[None]:
     started = time.monotonic()
     yield
-    seconds[phase] = round(time.monotonic() - started, 3)
+    _note(phase, plan, seconds, time.monotonic() - started)
+
+
+def _note(phase: Phase, plan: ImagePlan, seconds: dict[str, float], spent: float) -> None:
+    seconds[phase] = round(spent, 3)
     log.info("phase done", image=plan.digest, phase=phase, seconds=seconds[phase])

@@ -1,61 +1,91 @@
-"""Proves a built image and lists what is in it: file systems, every content, every piece of the block map."""
+"""Proves an image and lists what is in it: file systems, every content, every piece of the block map."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 from cardshop.contract.errors import ContentDamaged, ImageDamaged
-from cardshop.contract.events import Phase
 from cardshop.fit import Layout
-from cardshop.image_format import FILES_FILE, MANIFEST_FILE, PASSPORT_FILE, ContentEntry, Manifest
+from cardshop.image_format import (
+    FILES_FILE,
+    MANIFEST_FILE,
+    PASSPORT_FILE,
+    Chunk,
+    ContentEntry,
+    Manifest,
+)
 from creator.image.assemble import Card
-from creator.image.block_map import checksum, mapped_ranges
+from creator.image.block_map import checksum, mapped_ranges, split
 from creator.image.card_documents import place_of, write_manifest
+from creator.image.filling import Filling, FillingEnded
 from creator.image.proof import check_file_systems, read_files
 from creator.image.tree import File, Tree
 from creator.meter import Meter
-from creator.plan import ImagePlan, Observe
+from creator.plan import ImagePlan
 
 
-def prove(drafted: Manifest, parts: Layout, image: Path, card: Card, observe: Observe) -> Manifest:
-    """Reads the whole image: as file systems by other programs, and piece by piece for the block map.
+def prove_contents(
+    image: Path, parts: Layout, tree: Tree, filling: Filling, meter: Meter
+) -> tuple[Chunk, ...]:
+    """Proves the files while they come into the image, each as soon as another program finds it there.
 
-    What it finds is the manifest, which is put into its place in the image.
+    Args:
+        image: the image file; its data partition has everything but the files' bytes.
+        parts: where its partitions are.
+        tree: what is put in beside the base.
+        filling: how far it is.
+        meter: of the bytes that are read: those of the files, and those of the chunks.
+
+    Returns:
+        The chunks of all that lies behind the boot partition.
+
+    Raises:
+        ContentDamaged: a content has other bytes than were ordered, where it was copied from already.
+        FillingEnded: the files don't come.
+        ImageDamaged: a file in the image is not what was put in.
+    """
+    _, ranges = split(mapped_ranges(image, parts), parts.root_offset)
+    with ThreadPoolExecutor(1, thread_name_prefix="proof") as aside:
+        read = aside.submit(_read_contents, tree, image, parts, filling, meter.count)
+        try:
+            chunks = checksum(image, ranges, meter.add, ready=filling.wait_for)
+        except FillingEnded:
+            read.result()  # may say why
+            raise
+        read.result()
+    return chunks
+
+
+def prove(drafted: Manifest, parts: Layout, image: Path, card: Card, chunks: tuple[Chunk, ...]) -> Manifest:
+    """Has the file systems checked by other programs, and completes the manifest in its place in the image.
 
     Args:
         drafted: its manifest as far as it was known before, from :func:`draft`.
         parts: where its partitions are.
-        image: the image file; it is on the disk afterwards, not only in memory.
+        image: the image file, full; it is on the disk afterwards, not only in memory.
         card: what was put in beside the base.
-        observe: told of the progress.
+        chunks: from :func:`prove_contents`.
 
     Raises:
-        ContentDamaged: a content has other bytes than were ordered, where it was copied from already.
-        ImageDamaged: something else in the image is not what was put in.
+        ImageDamaged: something in the image is not what was put in.
     """
-    ranges = mapped_ranges(image, parts)
-    mapped_bytes = sum(item.length for item in ranges)
-    contents = sum(file.size_bytes for file in card.tree.files)
-    meter = Meter(Phase.CHECK, contents + mapped_bytes, observe)
     check_file_systems(image, parts, None if card.configuration is None else card.configuration_path)
     documents = (MANIFEST_FILE, PASSPORT_FILE, FILES_FILE)
     own, passport, listing = (place_of(image, file) for file in documents)
-    with ThreadPoolExecutor(2, thread_name_prefix="proof") as aside:
-        written = aside.submit(_write_out, image)
-        read = aside.submit(_read_contents, card.tree, image, parts, meter)
-        chunks = checksum(image, ranges, (own, passport, listing), meter.add)
-        read.result()
-        written.result()
+    ranges, _ = split(mapped_ranges(image, parts), parts.root_offset)
+    first = checksum(image, ranges, lambda _count: None, apart=(own, passport, listing))
+    every = (*first, *chunks)
+    mapped_bytes = sum(chunk.length for chunk in every)
     manifest = replace(
-        drafted, mapped_bytes=mapped_bytes, chunks=chunks, own=own, passport=passport, files=listing
+        drafted, mapped_bytes=mapped_bytes, chunks=every, own=own, passport=passport, files=listing
     )
     manifest = write_manifest(image, manifest)
     _write_out(image)
-    meter.finish()
     return manifest
 
 
@@ -75,11 +105,17 @@ def draft(plan: ImagePlan, sbom_sha256: str) -> Manifest:
     )
 
 
-def _read_contents(tree: Tree, image: Path, parts: Layout, meter: Meter) -> None:
+def _read_contents(
+    tree: Tree, image: Path, parts: Layout, filling: Filling, observe: Callable[[int], None]
+) -> None:
     files = {file.path: file for file in tree.files}
-    for path, sha256 in read_files(image, parts.data_offset, tuple(files), meter.count):
-        if sha256 != files[path].sha256:
-            _blame(files[path])
+    try:
+        for path, sha256 in read_files(image, parts.data_offset, tuple(files), observe, filling.wait_for):
+            if sha256 != files[path].sha256:
+                _blame(files[path])
+    except BaseException:
+        filling.stop()  # nobody needs the rest
+        raise
 
 
 def _blame(file: File) -> None:

@@ -1,4 +1,4 @@
-"""Puts an image together in one file: table, boot, root and data partition."""
+"""Puts an image together in one file: table, boot, root and data partition; large files come after it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cardshop.fit import Layout
+from cardshop.fit import BOOT_OFFSET, Layout
 from cardshop.image_format import Range
 from creator.image.base_image import BaseImage, copy_range
 from creator.image.boot_partition import write_configuration
-from creator.image.data_partition import fill, make_file_system
+from creator.image.copying import Piece
+from creator.image.data_partition import lay_out, make_file_system
 from creator.image.partition_table import write_table
 from creator.image.tree import Tree
 
@@ -28,8 +29,10 @@ class Card:
 
 def assemble(
     image: Path, layout: Layout, digest: str, base: BaseImage, card: Card, observe: Callable[[int], None]
-) -> None:
-    """Makes the image file; the same arguments make the same bytes, whenever and wherever.
+) -> tuple[Piece, ...]:
+    """Makes the image file, all but the bytes of its large files.
+
+    The same arguments make the same bytes, whenever and wherever.
 
     Args:
         image: the file to make; it must not exist.
@@ -39,25 +42,35 @@ def assemble(
         card: what is added.
         observe: called with the bytes of each piece written.
 
+    Returns:
+        What is to be copied to where.
+
     Raises:
-        ContentDamaged, DoesNotFit, ImageDamaged, ProgramFailed: see the parts.
+        DoesNotFit, ImageDamaged, ProgramFailed: see the parts.
     """
     now = base.built_at
-    _copy_base(image, layout, base, observe)
-    write_table(image, layout, card.disk_id)
+    _copy_base(image, layout, base, card.disk_id, observe)
     if card.configuration is not None:
         write_configuration(image, card.configuration_path, card.configuration, now)
     make_file_system(image, layout, digest, now)
-    fill(image, layout.data_offset, card.tree, now, observe)
+    return lay_out(image, layout.data_offset, card.tree, now)
 
 
-def _copy_base(image: Path, layout: Layout, base: BaseImage, observe: Callable[[int], None]) -> None:
+def _copy_base(
+    image: Path, layout: Layout, base: BaseImage, disk_id: int, observe: Callable[[int], None]
+) -> None:
     source = os.open(base.image, os.O_RDONLY | os.O_CLOEXEC)
     try:
         target = os.open(image, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.truncate(target, layout.data_offset + layout.data_bytes)
-            for wanted in (Range(0, layout.root_offset), Range(layout.root_offset, layout.root_bytes)):
+            observe(copy_range(source, target, Range(0, BOOT_OFFSET)))
+            # Before the partitions: sfdisk waits until all that the file has is on the disk.
+            write_table(image, layout, disk_id)
+            for wanted in (
+                Range(BOOT_OFFSET, layout.root_offset - BOOT_OFFSET),
+                Range(layout.root_offset, layout.root_bytes),
+            ):
                 observe(copy_range(source, target, wanted))
         finally:
             os.close(target)

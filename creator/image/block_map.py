@@ -10,18 +10,13 @@ import hashlib
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 
 from cardshop.contract.errors import ImageDamaged
 from cardshop.fat32 import Fat32
 from cardshop.fit import BOOT_OFFSET, Layout
-from cardshop.image_format import BLOCK_BYTES, Chunk, Range, merge, pieces
+from cardshop.image_format import BLOCK_BYTES, CHUNK_BYTES, Chunk, Range, merge, pieces
 from creator.image.ext4 import Ext4
-
-_THREADS = 2
-_BATCH = 256  # chunks handed to the threads at once
 
 
 def mapped_ranges(image: Path, layout: Layout) -> tuple[Range, ...]:
@@ -45,33 +40,40 @@ def mapped_ranges(image: Path, layout: Layout) -> tuple[Range, ...]:
     return merge(_whole_blocks(item) for item in ranges)
 
 
+def split(ranges: Iterable[Range], place: int) -> tuple[tuple[Range, ...], tuple[Range, ...]]:
+    """Those below ``place`` and those from there on; what lies across is cut."""
+    cut = tuple(_cut(ranges, [Range(place, 0)]))
+    return tuple(item for item in cut if item.end <= place), tuple(item for item in cut if item.end > place)
+
+
 def checksum(
-    image: Path, ranges: tuple[Range, ...], apart: Iterable[Range], observe: Callable[[int], None]
+    image: Path,
+    ranges: Iterable[Range],
+    observe: Callable[[int], None],
+    *,
+    apart: Iterable[Range] = (),
+    ready: Callable[[Range], None] = lambda _piece: None,
 ) -> tuple[Chunk, ...]:
     """Reads the ranges and gives their chunks; none crosses a multiple of :data:`CHUNK_BYTES`.
 
     Args:
         image: the image file.
         ranges: as :func:`mapped_ranges` gives them.
-        apart: parts of them that share no chunk with anything else.
         observe: called with the bytes of each chunk read.
+        apart: parts of them that share no chunk with anything else.
+        ready: called before a chunk is read: returns when it may be.
     """
     chunks: list[Chunk] = []
-    left = pieces(_cut(ranges, apart))
+    memory = memoryview(bytearray(CHUNK_BYTES))
     descriptor = os.open(image, os.O_RDONLY | os.O_CLOEXEC)
-
-    def read(piece: Range) -> Chunk:
-        data = os.pread(descriptor, piece.length, piece.offset)
-        if len(data) != piece.length:
-            raise ImageDamaged(f"The image could not be read at byte {piece.offset}.")
-        return Chunk(piece.offset, piece.length, hashlib.sha256(data).hexdigest())
-
     try:
-        with ThreadPoolExecutor(_THREADS) as readers:
-            while batch := tuple(islice(left, _BATCH)):
-                for chunk in readers.map(read, batch):
-                    chunks.append(chunk)
-                    observe(chunk.length)
+        for piece in pieces(_cut(ranges, apart)):
+            ready(piece)
+            data = memory[: piece.length]
+            if os.preadv(descriptor, [data], piece.offset) != piece.length:
+                raise ImageDamaged(f"The image could not be read at byte {piece.offset}.")
+            chunks.append(Chunk(piece.offset, piece.length, hashlib.sha256(data).hexdigest()))
+            observe(piece.length)
     finally:
         os.close(descriptor)
     return tuple(chunks)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from cardshop.contract.errors import ImageDamaged, ProgramFailed
 from cardshop.fit import BLOCK_BYTES, BOOT_OFFSET, Layout
-from cardshop.image_format import Range
+from cardshop.image_format import Range, pieces
 from cardshop.programs import run
 
 _PIECE_BYTES = 1024 * 1024
@@ -40,9 +41,20 @@ def check_file_systems(image: Path, layout: Layout, configuration: str | None) -
 
 
 def read_files(
-    image: Path, data_offset: int, paths: Sequence[str], observe: Callable[[int], None]
+    image: Path,
+    data_offset: int,
+    paths: Sequence[str],
+    observe: Callable[[int], None],
+    ready: Callable[[Range], None] = lambda _piece: None,
 ) -> Iterator[tuple[str, str]]:
     """Path and SHA-256 of each file, its bytes read from where debugfs finds them in the image.
+
+    Args:
+        image: the image file.
+        data_offset: where the data partition starts, bytes.
+        paths: of the files on it.
+        observe: called with the bytes of each step.
+        ready: called before bytes are read: returns when they may be.
 
     Raises:
         ImageDamaged: one isn't there or can't be read.
@@ -51,16 +63,13 @@ def read_files(
     with image.open("rb", buffering=0) as stream:
         for path, ranges in _found_by_debugfs(image, data_offset, paths):
             digest = hashlib.sha256()
-            for piece in ranges:
-                stream.seek(piece.offset)
-                left = piece.length
-                while left:
-                    count = stream.readinto(buffer[: min(left, _PIECE_BYTES)])
-                    if not count:
-                        raise ImageDamaged(f"{path} can't be read out of the image: it ends too early.")
-                    digest.update(buffer[:count])
-                    observe(count)
-                    left -= count
+            for piece in pieces(ranges, _PIECE_BYTES):
+                ready(piece)
+                data = buffer[: piece.length]
+                if os.preadv(stream.fileno(), [data], piece.offset) != piece.length:
+                    raise ImageDamaged(f"{path} can't be read out of the image: it ends too early.")
+                digest.update(data)
+                observe(piece.length)
             yield path, digest.hexdigest()
 
 

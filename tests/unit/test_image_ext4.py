@@ -10,7 +10,8 @@ from cardshop.contract.errors import ImageDamaged
 from cardshop.fit import ALIGNMENT, MIB, layout
 from cardshop.image_format import merge
 from cardshop.programs import run
-from creator.image.data_partition import fill, make_file_system
+from creator.image.copying import copied_meanwhile
+from creator.image.data_partition import lay_out, make_file_system
 from creator.image.ext4 import ROOT_INODE, Ext4
 from creator.image.proof import check_file_systems, read_files
 from creator.image.tree import File, Tree
@@ -33,6 +34,11 @@ def tree_of(path: str, source: Path) -> Tree:
     return tree
 
 
+def fill(image: Path, offset: int, tree: Tree) -> None:
+    with copied_meanwhile(image, lay_out(image, offset, tree, 1), lambda _count: None):
+        pass
+
+
 def read_back(image: Path, offset: int, path: str) -> str:
     [(_, sha256)] = read_files(image, offset, [path], lambda _count: None)
     return sha256
@@ -53,7 +59,7 @@ def test_a_file_over_two_gib_is_read_back_whole(tmp_path: Path) -> None:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     image, offset = make_data_image(tmp_path, 4 * GIB)
 
-    fill(image, offset, tree_of("/contents/large.zim", source), 1, lambda _count: None)
+    fill(image, offset, tree_of("/contents/large.zim", source))
 
     fsck(image, offset)
     assert read_back(image, offset, "/contents/large.zim") == sha256
@@ -76,7 +82,7 @@ def test_any_file_name_is_kept_and_read_back(tmp_path: Path, name: str) -> None:
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
     image, offset = make_data_image(tmp_path, 640 * MIB)
 
-    fill(image, offset, tree_of(f"/contents/{name}", source), 1, lambda _count: None)
+    fill(image, offset, tree_of(f"/contents/{name}", source))
 
     fsck(image, offset)
     assert read_back(image, offset, f"/contents/{name}") == digest
