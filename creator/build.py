@@ -59,6 +59,7 @@ def build(plan: ImagePlan, places: Places, observe: Observe) -> BuiltImage:
     with (
         full_disk_told(places.work, places.cache),
         work_folder(places.work, plan.digest) as folder,
+        full_disk_told(places.work, places.cache),  # before what was built is removed: that makes room
     ):
         sweep(places.work)
         if not is_offspot(plan):
