@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,7 @@ from creator.image.block_map import mapped_ranges, split
 from creator.image.card_documents import reserve
 from creator.image.copying import Piece, copied_meanwhile
 from creator.image.file_map import system_parts
-from creator.image.filling import Filling
+from creator.image.filling import Filling, FillingEnded
 from creator.meter import Meter
 from creator.mirrors import Web
 from creator.plan import BuiltImage, ImagePlan, Observe, Places
@@ -108,9 +108,14 @@ def _build_anew(
             card = card_of(plan, base, files, folder.scratch, places.web)
             pieces, building = _assemble(plan, base, parts, folder.image_part, card, observe)
             with copied_meanwhile(folder.image_part, pieces, building.add) as filling:
-                base_checked.result()
                 checking = _checking(card, filling, folder.image_part, parts, observe)
-                chunks = prove_contents(folder.image_part, parts, card.tree, filling, checking)
+                base_checked.add_done_callback(partial(_stop_when_damaged, filling))
+                try:
+                    chunks = prove_contents(folder.image_part, parts, card.tree, filling, checking)
+                except FillingEnded:
+                    base_checked.result()  # it may be why
+                    raise
+                base_checked.result()
             filled = filling.finished_at or begun
             reserve(folder.image_part, parts, drafted, system.result(), base.built_at)
             manifest = prove(drafted, parts, folder.image_part, card, chunks)
@@ -179,6 +184,11 @@ def _checking(card: Card, filling: Filling, image: Path, parts: Layout, observe:
     files = sum(file.size_bytes for file in card.tree.files)
     _, ranges = split(mapped_ranges(image, parts), parts.root_offset)
     return Meter(Phase.CHECK, files + sum(item.length for item in ranges), tell)
+
+
+def _stop_when_damaged(filling: Filling, base_checked: Future[None]) -> None:
+    if base_checked.exception() is not None:
+        filling.stop()
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,30 +50,27 @@ def assemble(
         DoesNotFit, ImageDamaged, ProgramFailed: see the parts.
     """
     now = base.built_at
-    _copy_base(image, layout, base, card.disk_id, observe)
+    with _open(base.image, os.O_RDONLY) as source, _open(image, os.O_RDWR | os.O_CREAT | os.O_EXCL) as target:
+        os.truncate(target, layout.data_offset + layout.data_bytes)
+        observe(copy_range(source, target, Range(0, BOOT_OFFSET)))
+        # Before the partitions are filled: these programs wait until all that the file has is on the disk.
+        write_table(image, layout, card.disk_id)
+        make_file_system(image, layout, digest, now)
+        pieces = lay_out(image, layout.data_offset, card.tree, now)
+        for wanted in (
+            Range(BOOT_OFFSET, layout.root_offset - BOOT_OFFSET),
+            Range(layout.root_offset, layout.root_bytes),
+        ):
+            observe(copy_range(source, target, wanted))
     if card.configuration is not None:
         write_configuration(image, card.configuration_path, card.configuration, now)
-    make_file_system(image, layout, digest, now)
-    return lay_out(image, layout.data_offset, card.tree, now)
+    return pieces
 
 
-def _copy_base(
-    image: Path, layout: Layout, base: BaseImage, disk_id: int, observe: Callable[[int], None]
-) -> None:
-    source = os.open(base.image, os.O_RDONLY | os.O_CLOEXEC)
+@contextmanager
+def _open(path: Path, flags: int) -> Iterator[int]:
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
     try:
-        target = os.open(image, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            os.truncate(target, layout.data_offset + layout.data_bytes)
-            observe(copy_range(source, target, Range(0, BOOT_OFFSET)))
-            # Before the partitions: sfdisk waits until all that the file has is on the disk.
-            write_table(image, layout, disk_id)
-            for wanted in (
-                Range(BOOT_OFFSET, layout.root_offset - BOOT_OFFSET),
-                Range(layout.root_offset, layout.root_bytes),
-            ):
-                observe(copy_range(source, target, wanted))
-        finally:
-            os.close(target)
+        yield descriptor
     finally:
-        os.close(source)
+        os.close(descriptor)
