@@ -23,7 +23,7 @@ TAKEN = frozenset({
 })  # fmt: skip
 """Addresses that kiwix-serve (of libkiwix 11 to 14) and the card's own web server answer themselves."""
 
-_MEANS_SOMETHING = re.compile(r"[?#%\\\x00-\x1f\x7f]")
+_MEANS_SOMETHING = re.compile(r"[?#%\\]")
 
 
 def address_of(file: str) -> str:
@@ -41,11 +41,16 @@ def with_card_names(plan: ImagePlan) -> ImagePlan:
 
 
 def card_names(files: Sequence[str]) -> list[str]:
-    """The names on the card of files with these names; one that is there twice stays so."""
+    """The names on the card of files with these names; one that is there twice stays so.
+
+    What can't be the name of a ZIM file on any card stays too, and is refused by who makes the card.
+    """
     given: dict[str, str] = {}
     taken = set(TAKEN)
     for file in files:
-        if file not in given:
+        if not file.endswith(ZIM_SUFFIX):
+            given[file] = file
+        elif file not in given:
             given[file] = next(name for name in _candidates(file) if address_of(name) not in taken)
             taken.add(address_of(given[file]))
     return [given[file] for file in files]
