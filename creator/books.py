@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from libzim.reader import Archive
@@ -63,22 +63,13 @@ class Book:
         return address_of(self.file)
 
 
-def read_books(
-    contents: Iterable[tuple[Content, Path]], picture_of: Callable[[Content], bytes | None] = lambda _: None
-) -> tuple[Book, ...]:
+def read_books(contents: Iterable[tuple[Content, Path]]) -> tuple[Book, ...]:
     """The books of a card, in the recipe's order.
-
-    Args:
-        contents: with the ZIM file of each.
-        picture_of: asked for the portal's picture (a small PNG) of one whose ZIM file has none.
 
     Raises:
         ContentDamaged: a file is no ZIM file. ``field`` names the content.
     """
-    books = ((content, _book(content, path)) for content, path in contents)
-    return tuple(
-        book if book.picture else replace(book, picture=picture_of(content)) for content, book in books
-    )
+    return tuple(_book(content, path) for content, path in contents)
 
 
 def check_zim(content: Content, path: Path) -> None:

@@ -105,7 +105,7 @@ def _build_anew(
             files = _fetch_all(plan.contents, cache, places.web, observe)
         with _not_believed_when_damaged(plan.contents, cache):
             begun = time.monotonic()
-            card = card_of(plan, base, files, folder.scratch, places.web)
+            card = card_of(plan, base, files, folder.scratch)
             pieces, building = _assemble(plan, base, parts, folder.image_part, card, observe)
             with copied_meanwhile(folder.image_part, pieces, building.add) as filling:
                 checking = _checking(card, filling, folder.image_part, parts, observe)

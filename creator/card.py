@@ -19,8 +19,6 @@ from creator.image.base_data import data_offset, disk_id, read_tree
 from creator.image.base_image import BaseImage
 from creator.image.library import make_library
 from creator.image.tree import File, Folder, Link, Tree, content_file
-from creator.listed_pictures import listed_picture
-from creator.mirrors import Web
 from creator.plan import ImagePlan
 from creator.portal.branding import FIELD as BRANDING
 from creator.portal.page import make_portal
@@ -73,7 +71,7 @@ class OffspotConfiguration:
             raise MessageRejected("The Offspot configuration can't be read.", field="offspot") from error
 
 
-def card_of(plan: ImagePlan, base: BaseImage, files: Sequence[Path], scratch: Path, web: Web) -> Card:
+def card_of(plan: ImagePlan, base: BaseImage, files: Sequence[Path], scratch: Path) -> Card:
     """What goes on the card.
 
     Args:
@@ -81,7 +79,6 @@ def card_of(plan: ImagePlan, base: BaseImage, files: Sequence[Path], scratch: Pa
         base: its base.
         files: the contents' files, as the plan names them.
         scratch: a folder of this build, for what is unpacked.
-        web: to fetch the pictures that ZIM files lack.
 
     Raises:
         ContentDamaged: an archive or a ZIM file isn't sound.
@@ -90,7 +87,7 @@ def card_of(plan: ImagePlan, base: BaseImage, files: Sequence[Path], scratch: Pa
     """
     offspot = OffspotConfiguration.of(plan.card_configuration)
     if offspot is None:
-        return _own_card(plan, files, web)
+        return _own_card(plan, files)
     return _offspot_card(plan, offspot, base, files, scratch)
 
 
@@ -128,9 +125,9 @@ def check_plan(plan: ImagePlan, base: BaseImage) -> None:
         tree.add(content_file(path, b"", content.ident), content.ident)
 
 
-def _own_card(plan: ImagePlan, files: Sequence[Path], web: Web) -> Card:
+def _own_card(plan: ImagePlan, files: Sequence[Path]) -> Card:
     contents = tuple(zip(plan.contents, files, strict=True))
-    books = read_books(contents, lambda content: listed_picture(content, web))
+    books = read_books(contents)
     portal = make_portal(plan.card_configuration, books)
     tree = Tree()
     tree.add(content_file(LIBRARY, _filled_up(make_library(books), portal, len(books)), ""), "")

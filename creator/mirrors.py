@@ -74,13 +74,13 @@ class Mirror:
             self._answer = None
             answer.close()
 
-    def document(self, most_bytes: int = _LARGEST_DOCUMENT) -> bytes:
-        """The whole of what is there, a metalink or a picture. Raises MirrorRefused, for more bytes too."""
+    def document(self) -> bytes:
+        """The whole of what is there, for a metalink: up to 64 MiB."""
         got = bytearray()
         with self._ask(0, 0) as answer:
             for data in self._pieces(answer):
                 got += data
-                if len(got) > most_bytes:
+                if len(got) > _LARGEST_DOCUMENT:
                     raise self._refused("sends too much.")
         return bytes(got)
 

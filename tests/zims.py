@@ -63,8 +63,6 @@ def make_zim(
     articles: Mapping[str, str] | int = 3,
     language: str = "eng",
     files: Mapping[str, bytes] = NO_FILES,
-    *,
-    illustrated: bool = True,
 ) -> Path:
     """A ZIM file with an illustration and a full-text index.
 
@@ -73,7 +71,6 @@ def make_zim(
         title: its title; its name is the file's.
         articles: text by page name, or how many pages to make up.
         language: ISO 639-3.
-        illustrated: whether it has the illustration.
         files: stored beside the articles as they are, neither compressed nor indexed: the quick way to size.
     """
     if isinstance(articles, int):
@@ -85,8 +82,7 @@ def make_zim(
             creator.add_item(_Page(name, name, text))
         for name, content in files.items():
             creator.add_item(_File(name, content))
-        if illustrated:
-            creator.add_illustration(48, illustration(48))
+        creator.add_illustration(48, illustration(48))
         for key, value in {
             "Title": title,
             "Name": path.stem,

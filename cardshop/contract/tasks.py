@@ -38,7 +38,6 @@ class Content:
     metalink: str | None = None  # address of the file's metalink, which may tell the checksums of its pieces
     via: str = DIRECT  # as it is, or a kind of archive (tar, gztar, bztar, xztar, zip) that is unpacked
     unpacked_bytes: int | None = None  # of an archive: what is in it, at most
-    illustration: str | None = None  # address of the picture that its catalogue shows
 
     @property
     def card_bytes(self) -> int:

@@ -35,6 +35,10 @@ class Fitted:
     fit: Fit
 
 
+_CARDS_OWN_PAGES = {"portal", "search", "catalog", "skin", "content", "suggest", "random", "viewer", "raw"}
+"""Addresses of the portal and of kiwix-serve itself."""
+
+
 def check_against_shop(store: Store, recipe: Recipe) -> None:
     """Checks that base, size and each content are known here.
 
@@ -202,13 +206,17 @@ def _content(entry: Entry, file: FileFacts) -> Content:
         size_bytes=file.size_bytes,
         sha256=file.sha256,
         metalink=file.metalink,
-        illustration=entry.illustration_url,
     )
 
 
 def _check_file_names(contents: Sequence[Content]) -> None:
     names = [content.file for content in contents]
     for index, name in enumerate(names):
+        if name.removesuffix(".zim").lower() in _CARDS_OWN_PAGES:
+            raise InvalidInput(
+                f"A file of the name {name} could not be reached on a card: its own pages are there.",
+                field=f"contents[{index}]",
+            )
         if name in names[:index]:
             raise InvalidInput(
                 f"Two contents have the file name {name}; a card holds one.", field=f"contents[{index}]"

@@ -42,7 +42,6 @@ MESSAGES: dict[str, CreateTask | WriteTask | Claim] = {
                 size_bytes=123_456_789,
                 sha256="c" * 64,
                 metalink="https://mirror.example/wikipedia_fr_test_mini.zim.meta4",
-                illustration="https://mirror.example/wikipedia_fr_test_mini.png",
             ),
         ),
     ),
