@@ -2,8 +2,9 @@
 
 The file system has one file, the card; each read and write of it is done by a :class:`FailingCard` as its
 :class:`Fault` says. It runs in a process of its own (``python -m tests.failing_cards FAULT MEMORY MOUNT``),
-reads other faults on standard input, and ends when it is unmounted. mfusepy (the kept fork of fusepy) binds
-libfuse3 with ctypes alone: nothing has to be compiled, as it would with pyfuse3.
+reads other faults on standard input, says of each that it counts from now on, and ends when it is unmounted.
+mfusepy (the kept fork of fusepy) binds libfuse3 with ctypes alone: nothing has to be compiled, as it would
+with pyfuse3.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from cardshop.programs import run
 from tests.cards import CARD_BYTES, MIB, loop_device
 
 CARD = "sample"
+CHANGED = "changed"
 REPOSITORY = Path(__file__).parents[1]
 
 LARGEST_REQUEST_KIB = 128
@@ -45,8 +47,7 @@ class Fault:
     holds: int = -1  # what it really holds
     wraps: bool = False  # beyond that it begins again; else what is written there is lost
     fails_requests: int = 0  # the next so many
-    stuck_seconds: float = 0.0  # how long one request hangs
-    stuck_at: int = -1  # bytes written
+    stuck_at: int = -1  # bytes written: one request hangs then, until there is another fault
 
 
 class FailingCard(mfusepy.Operations):  # type: ignore[misc]
@@ -66,6 +67,7 @@ class FailingCard(mfusepy.Operations):  # type: ignore[misc]
         self._written = 0
         self._dead = False
         self._was_stuck = False
+        self._goes_on = threading.Event()
         self._failed = 0
         self._lock = threading.Lock()
         self._free_at = 0.0
@@ -73,6 +75,11 @@ class FailingCard(mfusepy.Operations):  # type: ignore[misc]
     def change(self, fault: Fault) -> None:
         """Another fault from now on."""
         self.fault, self._failed = fault, 0
+        self.let_go()
+
+    def let_go(self) -> None:
+        """What is stuck goes on."""
+        self._goes_on.set()
 
     def getattr(self, path: str, _fh: int | None = None) -> dict[str, Any]:
         """One folder, one file."""
@@ -102,7 +109,7 @@ class FailingCard(mfusepy.Operations):  # type: ignore[misc]
         fault = self.fault
         if 0 <= fault.stuck_at <= self._written and not self._was_stuck:
             self._was_stuck = True
-            time.sleep(fault.stuck_seconds)
+            self._goes_on.wait()
         self._dead = self._dead or 0 <= fault.dies_after < self._written
         self._fail(offset, len(data))
         at = self._place(offset, len(data))
@@ -146,10 +153,12 @@ class Emulated:
         self._process = process
 
     def fail(self, fault: Fault) -> None:
-        """From now on."""
+        """From now on: when this returns, each new request meets the fault."""
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(dataclasses.asdict(fault)) + "\n")
         self._process.stdin.flush()
+        assert self._process.stdout.readline().strip() == CHANGED
 
 
 @contextmanager
@@ -167,6 +176,7 @@ def emulated_card(
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.failing_cards", *words],
         stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
         cwd=REPOSITORY,
         # Where libfuse2 is installed too mfusepy takes that, which mounts over nothing that isn't empty.
@@ -179,12 +189,12 @@ def emulated_card(
             limit.write_text(str(LARGEST_REQUEST_KIB))
             yield Emulated(device, mount / CARD, memory, process)
     finally:
-        run(["umount", "--lazy", mount], timeout=20)
+        run(["umount", "--lazy", mount], timeout=120)
         process.communicate(timeout=120)
 
 
 def _wait_for(mount: Path, under: int, process: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while mount.stat().st_dev == under:
         assert process.poll() is None, "the file system of the emulated card ended"
         assert time.monotonic() < end, "the emulated card never came"
@@ -198,6 +208,8 @@ def main(words: list[str]) -> None:
     def listen() -> None:
         for line in sys.stdin:
             card.change(Fault(**json.loads(line)))
+            print(CHANGED, flush=True)  # noqa: T201 - this is what the test reads
+        card.let_go()
 
     threading.Thread(target=listen, daemon=True).start()
     mfusepy.FUSE(card, words[2], foreground=True, direct_io=True)

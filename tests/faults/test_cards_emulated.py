@@ -6,15 +6,16 @@ and does is a row of the table in ``docs/cards.md``.
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from cardshop.contract.events import Phase
+from cardshop.contract.events import CardWritten, Phase
 from tests.cards import (
     CARD_BYTES,
     IMAGE_BYTES,
@@ -120,6 +121,14 @@ def seen(kind: str, inside: Reader, outcome: str, says: str = "", other: str = "
     ROWS[kind] = f"| {kind} | {says or '—'} | {other}{verdict} | `{outcome}` |"
 
 
+def speeds_of(cards: Sequence[CardWritten]) -> Iterator[int]:
+    """Bytes a second at which they were written and read back."""
+    for card in cards:
+        for speed in (card.write_speed, card.read_speed):
+            assert speed is not None
+            yield speed.median
+
+
 def said(inside: Reader, beginning: str) -> str:
     """The line of the task's log that begins so."""
     return next(line for line in inside.bench.listener.lines if line.startswith(beginning))
@@ -136,10 +145,12 @@ def test_a_slow_card_is_written(tmp_path: Path) -> None:
 
 def test_a_card_that_is_much_slower_than_others_of_its_kind_is_good_and_told(tmp_path: Path) -> None:
     with reader(tmp_path, Fault(seconds_per_mib=0.02)) as inside:
+        usual = []
         for card in range(LEAST_CARDS):
-            inside.bench.write(f"task-{card}")
+            usual.append(inside.bench.write(f"task-{card}"))
             inside.bench.place.ledger.forget_all_but(None)
-        inside.card.fail(Fault(seconds_per_mib=0.1))
+        # A busy host makes cards slow too: a fifth of what they came to here, not of what they could.
+        inside.card.fail(Fault(seconds_per_mib=5 * MIB / min(speeds_of(usual))))
         written = inside.bench.write("task-slow")
 
         sentence = written.note.partition(":")[0]
@@ -180,7 +191,9 @@ def test_a_card_that_dies_is_marked(tmp_path: Path) -> None:
         outcome = inside.outcome()
 
         line = said(inside, "The card sample does not take")
-        seen("dies after 8 MiB", inside, outcome, line)
+        # Several requests are under way when it dies; which of them is told depends on which is first.
+        says = re.sub(r"at \d+ \(sector \d+\)", "at …", line)
+        seen("dies after 8 MiB", inside, outcome, says)
     assert outcome == "waiting-for-card"
 
 
@@ -268,22 +281,21 @@ def test_a_card_that_is_exchanged_in_the_middle_is_not_continued_on_the_other(
     assert not looks_bootable(inside.card.memory)
 
 
-def test_a_card_that_is_stuck_for_a_minute_holds_nobody_up(tmp_path: Path) -> None:
-    patience = 5.0
-    with reader(tmp_path, Fault(stuck_seconds=60, stuck_at=6 * MIB), patience_seconds=patience) as inside:
-        begun = time.monotonic()
-        outcome = inside.outcome()
-        seconds = time.monotonic() - begun
-
+def test_a_card_that_is_stuck_holds_nobody_up_and_is_marked_when_it_answers_again(tmp_path: Path) -> None:
+    with reader(tmp_path, Fault(stuck_at=6 * MIB), patience_seconds=10.0) as inside:
+        outcome = inside.outcome()  # while it is stuck
         hangs = inside.bench.listener.waits[-1]
+        still = inside.bench.why_not()
+
+        inside.card.fail(Fault())
         inside.bench.listener = Listener()
+        end = time.monotonic() + 200
         while (after := inside.bench.why_not()) == hangs:
-            assert time.monotonic() < begun + 200
-            time.sleep(1)
-        seen("stuck for 60 s", inside, outcome, hangs)
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        seen("stuck", inside, outcome, hangs)
     assert outcome == "waiting-for-card"
-    assert seconds < 45
-    assert hangs == "The reader of slot A hangs. Unplug it, and plug it in again."
+    assert hangs == still == "The reader of slot A hangs. Unplug it, and plug it in again."
     assert after.startswith("Take the failed card")
 
 
