@@ -27,9 +27,12 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 class Printer:
-    """Tells the work's progress on standard output."""
+    """Tells the work's progress on standard output; having told ``stops_at`` it stands still."""
 
     cancelled = False
+
+    def __init__(self, stops_at: str) -> None:
+        self._stops_at = stops_at
 
     def progress(self, phase: Phase, done: int, total: int, unit: str = "bytes") -> None:  # noqa: ARG002
         self._say(f"{phase.value} {done}")
@@ -43,6 +46,8 @@ class Printer:
     def _say(self, *lines: str) -> None:
         for line in lines:
             print(line, flush=True)  # noqa: T201 - this is what the test reads
+            if line == self._stops_at:
+                threading.Event().wait()
 
 
 def start_writer(
@@ -52,9 +57,11 @@ def start_writer(
     digest: str = DIGEST,
     access: WarehouseAccess = NO_WAREHOUSE,
     ca_file: str = certifi.where(),
+    stops_at: str = "",
 ) -> subprocess.Popen[str]:
-    """A process that writes one card. Its output is read line by line."""
+    """A process that writes one card. Its output is read line by line; after ``stops_at`` none comes."""
     words = [str(folder), str(slot), task_id, digest, access.host, str(access.port), access.token, ca_file]
+    words.append(stops_at)
     return subprocess.Popen(
         [sys.executable, "-m", "tests.writers", *words],
         stdin=subprocess.DEVNULL,
@@ -67,7 +74,7 @@ def start_writer(
 def main(words: list[str]) -> int:
     """The process."""
     folder, slot = Path(words[0]), Path(words[1])
-    task_id, digest, host, port, token, ca_file = words[2:]
+    task_id, digest, host, port, token, ca_file, stops_at = words[2:]
     place = Workplace(
         slot=slot_at("A", slot),
         ledger=Ledger(folder / f"state-{slot.name}"),
@@ -79,7 +86,7 @@ def main(words: list[str]) -> int:
     )
     task = write_task(task_id, digest=digest)
     access = WarehouseAccess(host, int(port), token, NO_WAREHOUSE.expires_at)
-    write_card(place, task, claim_of(task, access), Printer())
+    write_card(place, task, claim_of(task, access), Printer(stops_at))
     print("written", flush=True)  # noqa: T201 - this is what the test reads
     return 0
 

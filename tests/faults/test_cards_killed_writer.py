@@ -20,10 +20,9 @@ def test_a_killed_writer_leaves_an_unfinished_card_and_writes_it_the_next_time(
     manifest = make_image(tmp_path / "cache" / DIGEST)
     card = insert_card(tmp_path / "slot")
 
-    first = start_writer(tmp_path, card.parent, "task-1")
-    kill_at(first, moment)
+    kill_at(start_writer(tmp_path, card.parent, "task-1", stops_at=moment), moment)
     looked_finished = looks_bootable(card)
-    output, _ = start_writer(tmp_path, card.parent, "task-1").communicate(timeout=60)
+    output, _ = start_writer(tmp_path, card.parent, "task-1").communicate(timeout=120)
 
     assert not looked_finished
     assert "written" in output.splitlines()
@@ -33,10 +32,10 @@ def test_a_killed_writer_leaves_an_unfinished_card_and_writes_it_the_next_time(
 def test_killed_between_the_verdict_and_the_report_the_same_card_is_reported(tmp_path: Path) -> None:
     make_image(tmp_path / "cache" / DIGEST)
     card = insert_card(tmp_path / "slot")
-    start_writer(tmp_path, card.parent, "task-1").communicate(timeout=60)
+    start_writer(tmp_path, card.parent, "task-1").communicate(timeout=120)
     written_at = card.stat().st_mtime_ns
 
-    output, _ = start_writer(tmp_path, card.parent, "task-1").communicate(timeout=60)
+    output, _ = start_writer(tmp_path, card.parent, "task-1").communicate(timeout=120)
 
     assert "written" in output.splitlines()
     assert "log This card was verified before the report got lost; it is read once more." in output
@@ -44,7 +43,7 @@ def test_killed_between_the_verdict_and_the_report_the_same_card_is_reported(tmp
 
 
 def kill_at(process: subprocess.Popen[str], moment: str) -> None:
-    """Kills the writer when it has told ``moment``."""
+    """Kills the writer that stands still when it has told ``moment``."""
     assert process.stdout is not None
     for line in process.stdout:
         if line.strip() == moment:
@@ -52,4 +51,4 @@ def kill_at(process: subprocess.Popen[str], moment: str) -> None:
     else:
         pytest.fail(f"the writer never came to {moment!r}")
     process.kill()
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
