@@ -3,21 +3,18 @@
 Each test says what is killed. What must hold is the same: the order is ``written``, each card holds the image
 byte for byte, no message ended in the dead letters, and only what was lost was begun again.
 
-Where a fault must fall into the middle of the work, the files that grow are watched: they can't be late,
-as what is told of the progress can.
+Where a fault must fall into the middle of the work, who does it stands still there (tests/catching.py).
 """
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from typing import Any
 
 import pytest
 
-from tests.catching import MIDDLE_BYTES, catch, stored
-from tests.customers import PATIENCE_SECONDS, Customer
+from tests.catching import building, caught, in_warehouse, stored, uploading, writing
+from tests.customers import PATIENCE_SECONDS, Customer, insert_empty_cards
 from tests.real_stack import RealStack
 from tests.workers import until
 
@@ -33,10 +30,8 @@ def customer(stack: RealStack) -> Customer:
 
 
 def test_the_creator_is_killed_in_the_middle_of_a_build(stack: RealStack, customer: Customer) -> None:
-    order_id = customer.place()
-    catch_build(stack, customer, order_id)
-
-    killed = stack.kill("creator-1")
+    with caught(stack, customer, ["creator-1"], building(stack)) as order_id:
+        killed = stack.kill("creator-1")
     stack.wait_back("creator-1", killed)
     order = customer.wait_state(order_id, "written")
 
@@ -62,10 +57,9 @@ def test_the_monitor_is_down_during_a_build(stack: RealStack, customer: Customer
 
 @pytest.mark.parametrize("how", ["TERM", "KILL"])
 def test_rabbitmq_is_restarted_during_a_build(stack: RealStack, customer: Customer, how: str) -> None:
-    order_id = customer.place()
-    catch_build(stack, customer, order_id)
-
-    killed = stack.kill("rabbit", how)
+    with caught(stack, customer, ["creator-1"], building(stack)) as order_id:
+        killed = stack.pid("rabbit")
+        stack.stack.supervisor.send_signal("rabbit", how)
     stack.wait_back("rabbit", killed)
     order = customer.wait_state(order_id, "written")
 
@@ -74,20 +68,15 @@ def test_rabbitmq_is_restarted_during_a_build(stack: RealStack, customer: Custom
 
 
 def test_an_upload_is_cut_in_the_middle(stack: RealStack, customer: Customer) -> None:
-    order_id = customer.place()
-    digest = customer.order(order_id)["image_digest"]
-    images = stack.stack.folder.inside("data", "warehouse", "images")
-    part, final = images / f"{digest}.img.part", images / f"{digest}.img"
-    warehouse = stack.pid("warehouse")
-    catch("the upload", lambda: stored(part) > MIDDLE_BYTES)
-
-    os.kill(warehouse, signal.SIGKILL)
-    cut_at, finished = stored(part), final.exists()
-    stack.wait_back("warehouse", warehouse)
+    with caught(stack, customer, ["warehouse"], uploading(stack)) as order_id:
+        killed = stack.kill("warehouse")
+        image = in_warehouse(stack, customer.order(order_id))
+        cut_at, finished = stored(image.with_suffix(".img.part")), image.exists()
+    stack.wait_back("warehouse", killed)
     order = customer.wait_state(order_id, "written")
 
     assert not finished
-    assert cut_at < stored(final)
+    assert 0 < cut_at < stored(image)
     assert customer.begun(order) == EACH_ONCE
     customer.assert_good(order)
 
@@ -95,12 +84,11 @@ def test_an_upload_is_cut_in_the_middle(stack: RealStack, customer: Customer) ->
 def test_the_warehouse_is_away_for_a_while_when_the_image_is_brought(
     stack: RealStack, customer: Customer
 ) -> None:
-    order_id = customer.place()
-    catch_build(stack, customer, order_id)
     stack.stop("warehouse")
+    order_id = customer.place()
     digest = customer.order(order_id)["image_digest"]
     built = stack.stack.folder.data("creator-1") / "work" / digest / f"{digest}.json"
-    catch("the built image", built.exists)
+    until("the image is built", built.exists, PATIENCE_SECONDS)
     threading.Event().wait(AWAY_SECONDS)
     meanwhile = customer.order(order_id)
 
@@ -114,12 +102,17 @@ def test_the_warehouse_is_away_for_a_while_when_the_image_is_brought(
 
 @pytest.mark.parametrize("moment", ["before it is written", "in the middle"])
 def test_a_card_is_turned_read_only(stack: RealStack, customer: Customer, moment: str) -> None:
-    order_id = customer.place()
-    card = stack.cards.card_in("A")
-    assert card
     if moment == "in the middle":
-        catch("the writing", lambda: stored(card.path) > MIDDLE_BYTES)
-    card.path.chmod(0o444)
+        with caught(stack, customer, ["writer-1"], writing(stack)) as order_id:
+            card = stack.cards.card_in("A")
+            assert card
+            card.path.chmod(0o444)
+    else:
+        insert_empty_cards(stack)
+        card = stack.cards.card_in("A")
+        assert card
+        card.path.chmod(0o444)
+        order_id = customer.order_cards()
 
     until("the writer waits", lambda: first_card(customer, order_id) == "waiting-for-card", PATIENCE_SECONDS)
     card.path.chmod(0o600)
@@ -132,12 +125,8 @@ def test_a_card_is_turned_read_only(stack: RealStack, customer: Customer, moment
 
 
 def test_a_writer_is_killed_in_the_middle_of_a_card(stack: RealStack, customer: Customer) -> None:
-    order_id = customer.place()
-    card = stack.cards.card_in("A")
-    assert card
-    catch("the writing", lambda: stored(card.path) > MIDDLE_BYTES)
-
-    killed = stack.kill("writer-1")
+    with caught(stack, customer, ["writer-1"], writing(stack)) as order_id:
+        killed = stack.kill("writer-1")
     stack.wait_back("writer-1", killed)
     order = customer.wait_state(order_id, "written")
 
@@ -148,12 +137,13 @@ def test_a_writer_is_killed_in_the_middle_of_a_card(stack: RealStack, customer: 
 def test_an_order_that_waits_for_a_card_is_canceled_within_seconds(
     stack: RealStack, customer: Customer
 ) -> None:
-    order_id = customer.place()
+    insert_empty_cards(stack)
     stack.cards.remove("A")
+    order_id = customer.order_cards()
     until("the writer waits", lambda: first_card(customer, order_id) == "waiting-for-card", PATIENCE_SECONDS)
 
     customer.cancel(order_id)
-    until("the task is ended", lambda: first_card(customer, order_id) == "canceled", 10)
+    until("the task is ended", lambda: first_card(customer, order_id) == "canceled", 60)
 
     assert customer.order(order_id)["state"] == "canceled"
     customer.assert_good(customer.wait_state(customer.place(), "written"))
@@ -168,10 +158,3 @@ def first_card(customer: Customer, order_id: str) -> str:
     """The state of the card that slot A's writer has, empty while it has none."""
     tasks = customer.order(order_id)["tasks"]
     return next((str(task["state"]) for task in tasks if task["worker"] == "writer-1"), "")
-
-
-def catch_build(stack: RealStack, customer: Customer, order_id: str) -> None:
-    """Returns when the creator is in the middle of the order's image."""
-    digest = customer.order(order_id)["image_digest"]
-    part = stack.stack.folder.data("creator-1") / "work" / digest / f"{digest}.img.part"
-    catch("the build", lambda: stored(part) > MIDDLE_BYTES)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.conftest import BROWSER_SECONDS
 from tests.customers import PATIENCE_SECONDS, Customer, assert_good, insert_empty_cards, publish
 from tests.photographer import VIEW, Photographer
 from tests.real_stack import RealStack
@@ -29,7 +30,7 @@ def page(browser: Browser, stack: RealStack) -> Iterator[Page]:
     """A window at the manager; it fails the test when a page of ours runs into an error."""
     context = browser.new_context(base_url=stack.manager_url, viewport=VIEW, locale="en-GB")
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(BROWSER_SECONDS * 1000)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
@@ -105,10 +106,12 @@ def test_an_operator_goes_from_log_in_to_shipped_cards(
 def test_an_operator_sees_why_a_card_is_refused_and_the_order_goes_on_when_it_is_mended(
     stack: RealStack, page: Page, photographer: Photographer
 ) -> None:
-    order_id = Customer(stack, megabytes=5).place()
+    customer = Customer(stack, megabytes=5)
+    insert_empty_cards(stack)
     card = stack.cards.card_in("A")
     assert card
     card.path.chmod(0o444)
+    order_id = customer.order_cards()
     log_in(page, stack)
 
     page.goto(f"/orders/{order_id}")
