@@ -20,7 +20,8 @@ IMAGE_BYTES = 640 * MIB
 """The tiny base and 96 MiB of data partition."""
 
 LOOPBACK = frozenset({"127.0.0.1"})
-WEB = Web(LOOPBACK, stall_seconds=2.0)
+WEB = Web(LOOPBACK, stall_seconds=120.0)
+"""So patient that no mirror of a test is left because this host is busy."""
 
 
 def make_content(mirror: Mirror, file: str, data: bytes, **changes: Any) -> Content:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import quote, unquote
+
+import requests
+
+SETTLE_SECONDS = 120
 
 
 @dataclass
@@ -21,11 +26,34 @@ class Mirror:
     redirects: dict[str, str] = field(default_factory=dict)
     cut_after: int | None = None  # bytes of an answer's body before the connection is closed
     stall_after: int | None = None  # bytes of an answer's body before nothing more is sent
+    stalls: dict[str, int] = field(default_factory=dict)  # the same for files, by name
     trickle: bool = False  # a byte in a while, so that the connection never is silent
     knows_ranges: bool = True
+    before_sending: Callable[[str], object] = lambda _name: None  # called with a file's name
     asked: list[tuple[str, str]] = field(default_factory=list)  # name and Range header of each request
-    sent: int = 0  # bytes of files
     ending: threading.Event = field(default_factory=threading.Event)
+    _answering: int = 0
+    _sent: int = 0
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    @property
+    def sent(self) -> int:
+        """Bytes of files. Waits for the ends of all answers: who asked may have all before it is counted."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._answering == 0, SETTLE_SECONDS)
+            return self._sent
+
+    def settle(self) -> None:
+        """All that was ever asked is in ``asked``, what a process asked that was killed at once too."""
+        requests.head(self.url(""), timeout=SETTLE_SECONDS)  # refused, and taken after all others
+        assert self.sent >= 0
+
+    def count(self, *, answers: int = 0, sent: int = 0) -> None:
+        """Adds to what is under way, and to what was sent."""
+        with self._changed:
+            self._answering += answers
+            self._sent += sent
+            self._changed.notify_all()
 
     def url(self, name: str) -> str:
         """The address of a file."""
@@ -44,7 +72,18 @@ def serve_mirror() -> Iterator[Mirror]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name it overrides
             """Says nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        def process_request(self, request: Any, client_address: Any) -> None:
+            mirror.count(answers=1)
+            super().process_request(request, client_address)
+
+        def process_request_thread(self, request: Any, client_address: Any) -> None:
+            try:
+                super().process_request_thread(request, client_address)
+            finally:
+                mirror.count(answers=-1)
+
+    server = Server(("127.0.0.1", 0), Handler)
     mirror.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
@@ -80,22 +119,23 @@ def _answer(request: BaseHTTPRequestHandler, mirror: Mirror) -> None:
     request.send_header("Content-Length", str(end - start))
     request.end_headers()
     request.close_connection = True
+    mirror.before_sending(name)
     with suppress(ConnectionError):  # whoever asked has enough
-        _send(request, mirror, content[start:end])
+        _send(request, mirror, content[start:end], mirror.stalls.get(name, mirror.stall_after))
 
 
-def _send(request: BaseHTTPRequestHandler, mirror: Mirror, body: bytes) -> None:
+def _send(request: BaseHTTPRequestHandler, mirror: Mirror, body: bytes, stall_after: int | None) -> None:
     if mirror.trickle:
         for byte in body:
             request.wfile.write(bytes([byte]))
-            mirror.sent += 1
+            mirror.count(sent=1)
             if mirror.ending.wait(0.05):
                 return
-    limits = [limit for limit in (mirror.cut_after, mirror.stall_after) if limit is not None]
+    limits = [limit for limit in (mirror.cut_after, stall_after) if limit is not None]
     body = body[: min(limits, default=len(body))]
     request.wfile.write(body)
-    mirror.sent += len(body)
-    if mirror.stall_after is not None:
+    mirror.count(sent=len(body))
+    if stall_after is not None:
         mirror.ending.wait()
 
 

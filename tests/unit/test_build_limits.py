@@ -77,9 +77,10 @@ def test_a_build_that_is_ended_goes_on_from_what_it_fetched(
 ) -> None:
     def stay(phase: Phase, _done: int, _total: int, _unit: str) -> None:
         if phase is Phase.BUILD:
+            signal.setitimer(signal.ITIMER_REAL, 0.01)  # its time is over here, however long it took so far
             threading.Event().wait()
 
-    with pytest.raises(LimitReached), time_limit(5):
+    with pytest.raises(LimitReached), time_limit(1000):
         build(plan, places, stay)
 
     mirror.asked.clear()
@@ -121,10 +122,10 @@ def test_a_program_of_the_build_gets_no_more_memory_either() -> None:
     greedy = [sys.executable, "-c", f"bytearray({limit})"]
 
     with pytest.raises(ProgramFailed) as told, memory(limit):
-        run(greedy, timeout=60)
+        run(greedy, timeout=120)
     assert "MemoryError" in told.value.hint
 
-    run(greedy, timeout=60)
+    run(greedy, timeout=120)
 
 
 def test_another_fault_is_not_called_a_lack_of_memory() -> None:
@@ -167,7 +168,7 @@ def test_threads_and_programs_of_a_build_share_its_processors() -> None:
         thread = threading.Thread(target=lambda: seen.append(len(os.sched_getaffinity(0))))
         thread.start()
         thread.join()
-        of_program = run(count, timeout=30).text.strip()
+        of_program = run(count, timeout=120).text.strip()
 
     assert (seen, of_program) == ([1], "1")
     assert os.sched_getaffinity(0) == before
