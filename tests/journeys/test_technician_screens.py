@@ -7,12 +7,13 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.widget import Widget
 from textual.widgets import DataTable, Input, Select, Static, TabbedContent
 
 from cardshop import writer_host
@@ -24,7 +25,7 @@ from writer_helper.runners import runner_for
 from writer_helper.screens import HelperApp
 
 SIZE = (120, 42)
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
 
 Walk = Pilot[None]
 Take = Callable[[Walk, str], None]
@@ -95,14 +96,14 @@ async def fill_addresses(pilot: Walk, take: Take, stack: RealStack, rack: Path) 
         await typed(pilot, f"#{entry}", text)
     pilot.app.query_one("#run", Select).value = "process"
     await pressed(pilot, "#save")
+    await until(pilot, "it is refused", lambda: "scheduler.url" in shown(pilot, "#addresses-told"))
     assert pilot.app.query_one("#scheduler", Input).has_class("wrong")
-    assert "scheduler.url" in shown(pilot, "#addresses-told")
     assert not (rack / "writers.toml").exists()
 
     await typed(pilot, "#scheduler", stack.scheduler_url)
     take(pilot, "1-addresses")
     await pressed(pilot, "#save")
-    assert "is saved" in shown(pilot, "#addresses-told")
+    await until(pilot, "it is taken", lambda: "is saved" in shown(pilot, "#addresses-told"))
     assert writer_host.load(rack / "writers.toml").scheduler_url == stack.scheduler_url
 
 
@@ -120,7 +121,7 @@ async def name_slots(pilot: Walk, take: Take, rack: Path) -> None:
         card.unlink()
         await until(pilot, "the slot is empty", lambda: not pilot.app.query_one("#offer").display)
     await pressed(pilot, "#labels")
-    assert (rack / "labels.svg").exists()
+    await until(pilot, "the labels are made", (rack / "labels.svg").exists)
     slots = writer_host.load(rack / "writers.toml").slots
     assert [(slot.name, slot.path.name) for slot in slots] == [("A", "right"), ("B", "left")]
 
@@ -135,8 +136,8 @@ async def enrol(pilot: Walk, take: Take, code: str) -> None:
     await typed(pilot, "#code", code)
     await pressed(pilot, "#enrol")
     await until(pilot, "it is enrolled", lambda: "Enrolled" in shown(pilot, "#accounts-told"))
+    await until(pilot, "its account is shown", lambda: "rack-2-a" in cells(pilot, "#account-table"))
     take(pilot, "3-accounts")
-    assert "rack-2-a" in cells(pilot, "#account-table")
     assert code not in pilot.app.export_screenshot()
 
 
@@ -156,11 +157,11 @@ async def write_a_card(pilot: Walk, take: Take, stack: RealStack, customer: Cust
     await pressed(pilot, "#start")
     await until(pilot, "both run", lambda: "2 of 2 writers run" in shown(pilot, "#writers-lead"))
     writers = {"rack-2-a", "rack-2-b"}
-    await until(pilot, "both are online", lambda: writers <= set(online(stack)))
+    await until_told(pilot, "both are online", lambda: writers <= set(online(stack)))
     order_id = await asyncio.to_thread(customer.place, 2)
     for place, serial in (("right", "card-1"), ("left", "card-2")):
         insert(rack, place, serial)
-    await until(
+    await until_told(
         pilot,
         "the order is written",
         lambda: customer.order(order_id)["state"] in ("written", "failed"),
@@ -180,6 +181,7 @@ async def see_doctor(pilot: Walk, take: Take) -> None:
     await until(pilot, "the report is whole", lambda: "Looking" not in shown(pilot, "#doctor .summary"))
     take(pilot, "6-doctor")
     await pilot.press("ctrl+n")
+    await pilot.pause()
     assert pilot.app.query_one("#steps", TabbedContent).active == "doctor"
 
 
@@ -199,22 +201,43 @@ async def next_step(pilot: Walk, name: str) -> None:
 async def typed(pilot: Walk, entry: str, text: str) -> None:
     """Types over what the entry holds, as a person does."""
     found = pilot.app.query_one(entry, Input)
-    found.focus()
+    await focused(pilot, found)
     found.value = ""
-    await pilot.pause()
     await pilot.press(*({"-": "minus"}.get(character, character) for character in text))
+    await until(pilot, f"{entry} holds what was typed", lambda: found.value == text)
+
+
+async def focused(pilot: Walk, widget: Widget) -> None:
+    def has_focus() -> bool:
+        widget.focus()
+        return widget.has_focus
+
+    await until(pilot, f"{widget} has the focus", has_focus)
 
 
 async def pressed(pilot: Walk, button: str) -> None:
-    pilot.app.query_one(button).focus()
-    await pilot.pause()
+    await focused(pilot, pilot.app.query_one(button))
     await pilot.press("enter")
     await pilot.pause()
 
 
 async def until(pilot: Walk, promise: str, holds: Callable[[], bool]) -> None:
+    """Waits for something that the screen shows; it is looked at between two changes of it."""
+
+    async def shows() -> bool:
+        return holds()
+
+    await _until(pilot, promise, shows)
+
+
+async def until_told(pilot: Walk, promise: str, holds: Callable[[], bool]) -> None:
+    """Waits for something that others are asked for, while the screen goes on."""
+    await _until(pilot, promise, lambda: asyncio.to_thread(holds))
+
+
+async def _until(pilot: Walk, promise: str, holds: Callable[[], Awaitable[bool]]) -> None:
     end = time.monotonic() + PATIENCE_SECONDS
-    while not await asyncio.to_thread(holds):
+    while not await holds():
         assert time.monotonic() < end, f"not within {PATIENCE_SECONDS:.0f} s: {promise}"
         await pilot.pause(0.2)
 

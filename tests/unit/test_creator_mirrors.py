@@ -163,7 +163,10 @@ def test_a_content_whose_only_mirror_stalls_is_one_error_and_takes_no_room(
     assert {path.suffix for path in (tmp_path / "cache").iterdir()} == {".lock"}
 
 
-def test_no_thread_is_left_when_a_content_has_come(tmp_path: Path, good: Mirror, bad: Mirror) -> None:
+def test_no_thread_is_left_when_a_content_has_come(
+    tmp_path: Path, good: Mirror, bad: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board, "OVERTAKE_SECONDS", 1.0)
     content = offered(tmp_path, bad, good)
     bad.stall_after = 5
 
