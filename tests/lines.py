@@ -74,7 +74,11 @@ class ProneLine:
                 near, _address = listener.accept()
             except OSError:
                 return
-            far = socket.create_connection((self._host, port), source_address=("127.0.0.1", 0))
+            try:
+                far = socket.create_connection((self._host, port), source_address=("127.0.0.1", 0))
+            except OSError:  # who came has gone, and the warehouse waits there no more
+                near.close()
+                continue
             self._ends += [near, far]
             self._start(self._relay, near, far)
             self._start(self._relay, far, near, self._count)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from defusedxml.ElementTree import parse
 
+from tests.real_stack import wait_until
 from tests.writer_hosts import PASSWORD, helper, told, write_configuration
 from writer_helper import cli
 
@@ -112,15 +113,20 @@ def test_writers_run_on_after_the_command_and_end_at_stop(tmp_path: Path) -> Non
     first = told(path, "status")
     told(path, "start")
     again = told(path, "status")
-    log = helper(path, "logs", "A", "--lines", "500").stdout
+    wait_until("the writer has begun", lambda: "event='starting'" in logged(path), 120)
+    log = logged(path)
     assert told(path, "stop") == {"stopped": ["A"]}
     stopped = told(path, "status", status=1)
 
     assert first[0]["running"]
     assert again[0]["writer"] == first[0]["writer"]
-    assert "event='starting'" in log
     assert PASSWORD not in log
     assert not stopped[0]["running"]
+
+
+def logged(configuration: Path) -> str:
+    """What the writer of slot A said."""
+    return helper(configuration, "logs", "A", "--lines", "500").stdout
 
 
 @pytest.mark.parametrize(
@@ -139,8 +145,8 @@ def test_the_place_where_a_card_appears_gets_the_next_letter(tmp_path: Path) -> 
     (tmp_path / "slots" / "left" / "inside-before").write_bytes(bytes(1000))
 
     with naming(path, tmp_path / "slots") as tool:
-        (tmp_path / "slots" / "right" / "card-1").write_bytes(bytes(2000))
-        named = json.loads(tool.communicate(timeout=30)[0])
+        insert(tmp_path / "slots" / "right")
+        named = json.loads(tool.communicate(timeout=120)[0])
 
     assert named["name"] == "B"
     assert (named["path"], named["card_bytes"]) == (str(tmp_path / "slots" / "right"), 2000)
@@ -153,8 +159,8 @@ def test_a_slot_that_has_a_letter_gets_no_other(tmp_path: Path) -> None:
     told(path, "configure", "slot", "B", str(tmp_path / "slots" / "left"))
 
     with naming(path, tmp_path / "slots") as tool:
-        (tmp_path / "slots" / "left" / "card-1").write_bytes(bytes(2000))
-        error = json.loads(tool.communicate(timeout=30)[0])
+        insert(tmp_path / "slots" / "left")
+        error = json.loads(tool.communicate(timeout=120)[0])
 
     assert (tool.returncode, error["code"]) == (75, "conflict")
     assert "slot B already" in error["sentence"]
@@ -178,6 +184,12 @@ def test_labels_are_a_picture_with_each_letter(tmp_path: Path) -> None:
         element.text for element in parse(tmp_path / "labels.svg").iter() if element.tag.endswith("text")
     ]
     assert texts == ["A", "rack-1", "pci-0000:00:14.0-usb-0:2:1.0-scsi-0:0:0:0", "B", "rack-1", "<b>"]
+
+
+def insert(slot: Path) -> None:
+    """A card of 2000 bytes, whole when it appears."""
+    (slot / ".card-1").write_bytes(bytes(2000))
+    (slot / ".card-1").rename(slot / "card-1")
 
 
 @contextmanager
