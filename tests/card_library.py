@@ -17,7 +17,7 @@ from cardshop.stack.waiting import wait_for
 from creator.books import Book, read_books
 from creator.image.library import make_library
 
-START_SECONDS = 20.0
+START_SECONDS = 120.0
 
 
 def a_content(path: Path, **changes: Any) -> Content:

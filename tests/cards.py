@@ -190,19 +190,19 @@ def need_loop_devices() -> None:
 @contextmanager
 def loop_device(file: Path, *options: str) -> Iterator[Path]:
     """A loop device over ``file``."""
-    device = Path(run(["losetup", "--find", "--show", *options, file], timeout=20).text.strip())
+    device = Path(run(["losetup", "--find", "--show", *options, file], timeout=120).text.strip())
     try:
         yield device
     finally:
-        run(["losetup", "--detach", device], timeout=20)
+        run(["losetup", "--detach", device], timeout=120)
 
 
 @contextmanager
 def mounted(device: Path, at: Path, *options: str) -> Iterator[Path]:
     """The file system on ``device``, mounted."""
     at.mkdir(exist_ok=True)
-    run(["mount", *options, device, at], timeout=20)
+    run(["mount", *options, device, at], timeout=120)
     try:
         yield at
     finally:
-        run(["umount", at], timeout=20)
+        run(["umount", at], timeout=120)

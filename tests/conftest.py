@@ -8,14 +8,42 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from hypothesis import HealthCheck, settings
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from cardshop.stack import mongod as stack_mongod
+from cardshop.stack import ports
 from cardshop.stack import rabbit as stack_rabbit
 from tests.real_services import RealMongod, RealRabbit
 from tests.real_stack import RealStack
 from tests.shop import drop_databases
 from tests.tiny_base import make_tiny_base
+
+BROWSER_SECONDS = 60
+"""A page and what it is to show may take so long, where a test says nothing else: Playwright's own are 5."""
+
+MOST_SHARES = 8
+"""Of the range of ports; a smaller share has no room for the ports of a stack."""
+
+# The same examples in each run, and as much time for each as it takes: a busy machine is no fault of ours.
+settings.register_profile(
+    "cardshop",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("cardshop")
+
+
+def pytest_configure() -> None:
+    """Gives each test process ports of its own: a port is chosen a while before a server listens on it."""
+    shares = min(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")), MOST_SHARES)
+    own = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % shares
+    width = len(ports.RANGE) // shares
+    first = ports.RANGE.start + width * own
+    ports.RANGE = range(first, first + width)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -86,6 +114,7 @@ def browser() -> Iterator[Browser]:
         missing("chromium")
     with sync_playwright() as playwright:
         # Without its sandbox, which Chromium refuses to root; it opens no page but ours.
+        expect.set_options(timeout=BROWSER_SECONDS * 1000)
         running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield running
         running.close()

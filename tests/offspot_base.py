@@ -41,7 +41,7 @@ def make_offspot_base(folder: Path, name: str = NAME, *, is_configured: bool = T
     )
     table = [f"start={start // 512}, size={size // 512}, type={kind}" for start, size, kind in sectors]
     text = "\n".join(["label: dos", f"label-id: 0x{DISK_ID:08x}", *table])
-    run(["sfdisk", "--quiet", image], stdin=text.encode(), timeout=30)
+    run(["sfdisk", "--quiet", image], stdin=text.encode(), timeout=120)
     with image.open("r+b") as file:
         file.write(_BOOT_CODE)  # without, parted gives the disk another identity when it changes the table
     _make_boot(image, is_configured)
@@ -69,15 +69,15 @@ def _make_boot(image: Path, is_configured: bool) -> None:
     drive = f"{image}@@{BOOT_OFFSET}"
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(_EPOCH), "TZ": "UTC"}
     form = ["mformat", "-i", drive, "-F", "-c", "4", "-T", str(BOOT_BYTES // 512), "-h", "255", "-s", "63"]
-    run([*form, "-N", "0badcafe", "-v", "bootfs", "::"], env=environment, timeout=30)
+    run([*form, "-N", "0badcafe", "-v", "bootfs", "::"], env=environment, timeout=120)
     files = {"cmdline.txt": f"root=PARTUUID={DISK_ID:08x}-02 quiet\n".encode()}
     if is_configured:
         files["offspot.yaml"] = b"hostname: offspot-base\n"
     for name, content in files.items():
-        run(["mcopy", "-i", drive, "-", f"::{name}"], stdin=content, env=environment, timeout=30)
+        run(["mcopy", "-i", drive, "-", f"::{name}"], stdin=content, env=environment, timeout=120)
 
 
 def _make_ext4(image: Path, label: str, offset: int, size: int, tree: Path) -> None:
     make = ["mke2fs", "-q", "-F", "-t", "ext4", "-T", "largefile", "-b", "4096", "-m", "1", "-L", label]
     make += ["-E", f"offset={offset},root_owner=0:0", "-d", str(tree), str(image), f"{size // 1024}k"]
-    run(make, timeout=60, env={**os.environ, "E2FSPROGS_FAKE_TIME": str(_EPOCH)})
+    run(make, timeout=120, env={**os.environ, "E2FSPROGS_FAKE_TIME": str(_EPOCH)})

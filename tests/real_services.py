@@ -23,7 +23,7 @@ from cardshop.stack.rabbit import Rabbit
 from cardshop.stack.service import Service
 from cardshop.stack.waiting import listens, wait_for
 
-START_SECONDS = 60
+START_SECONDS = 180
 ACCOUNTS = ("creator-1", "creator-2", "writer-1", "writer-2", "monitor", "beat")
 SPEAKS_FOR_OTHERS = "crowd"
 """An account whose messages may name another sender, so that one connection can stand for hundreds."""

@@ -11,8 +11,10 @@ from cardshop.stack import leftovers
 from cardshop.stack.shape import Shape
 from cardshop.stack.stack import Stack
 
-KILLED_SECONDS = 10
-BACK_SECONDS = 60
+KILLED_SECONDS = 120
+"""Until a process is gone, one that RabbitMQ ends in good order or that waits for its disk too."""
+
+BACK_SECONDS = 120
 
 
 class RealStack:

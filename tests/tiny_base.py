@@ -31,7 +31,7 @@ def make_tiny_base(folder: Path, name: str = "cardshop-amd64") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     made = _made_once(name)
     for file in (f"{name}.img", f"{name}{SBOM_SUFFIX}", f"{name}.json"):
-        run(["cp", "--sparse=always", made / file, folder / file], timeout=30)
+        run(["cp", "--sparse=always", made / file, folder / file], timeout=120)
     return folder
 
 
@@ -47,7 +47,7 @@ def _made_once(name: str) -> Path:
         f"label: dos\nlabel-id: 0x00c0ffee\nstart={BOOT_OFFSET // 512}, size={BOOT_BYTES // 512}, type=c\n"
     )
     table += f"start={root_offset // 512}, size={ROOT_BYTES // 512}, type=83\n"
-    run(["sfdisk", "--quiet", image], stdin=table.encode(), timeout=30)
+    run(["sfdisk", "--quiet", image], stdin=table.encode(), timeout=120)
     environment = {
         **os.environ,
         "SOURCE_DATE_EPOCH": str(_EPOCH),
@@ -56,12 +56,12 @@ def _made_once(name: str) -> Path:
     }
     drive = f"{image}@@{BOOT_OFFSET}"
     form = ["mformat", "-i", drive, "-F", "-c", "8", "-T", str(BOOT_BYTES // 512), "-h", "255", "-s", "63"]
-    run([*form, "-N", "0badcafe", "-v", "CARDSHOP", "::"], env=environment, timeout=30)
+    run([*form, "-N", "0badcafe", "-v", "CARDSHOP", "::"], env=environment, timeout=120)
     for file_name, content in (
         ("cmdline.txt", b"root=LABEL=cardshop-root\n"),
         ("vmlinuz", bytes(range(256)) * 999),
     ):
-        run(["mcopy", "-i", drive, "-", f"::{file_name}"], stdin=content, env=environment, timeout=30)
+        run(["mcopy", "-i", drive, "-", f"::{file_name}"], stdin=content, env=environment, timeout=120)
     with tempfile.TemporaryDirectory() as scratch:
         tree = Path(scratch)
         (tree / "etc").mkdir()
@@ -79,7 +79,7 @@ def _made_once(name: str) -> Path:
             str(image),
             f"{ROOT_BYTES // 1024}k",
         ]
-        run(make, env=environment, timeout=30)
+        run(make, env=environment, timeout=120)
     with image.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     sbom = base_bill(name, "bookworm", sha256, PACKAGES, _EPOCH)

@@ -186,12 +186,12 @@ class RealWarehouse:
                 stdout=log,
                 stderr=log,
             )
-        wait_for("the warehouse", self._listens, 30)
+        wait_for("the warehouse", self._listens, 180)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         assert self._process is not None
         self._process.send_signal(how)
-        return self._process.wait(30)
+        return self._process.wait(180)
 
     def restart(self, how: signal.Signals) -> None:
         self.stop(how)

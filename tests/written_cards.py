@@ -89,7 +89,7 @@ def build_zim_image(folder: Path, title: str) -> BuiltImage:
 
 
 def write_image(path: Path, image: BuiltImage, shop: Shop, passport: Signed | None = None) -> Written:
-    run(["cp", "--sparse=always", image.image, path], timeout=60)
+    run(["cp", "--sparse=always", image.image, path], timeout=120)
     manifest = Manifest.from_file(image.manifest)
     stated = CardStatement(12, 3, 40, "task-1", 1, manifest.digest, image.manifest_sha256)
     signed = shop.sign(stated.to_statement())

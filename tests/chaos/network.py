@@ -25,7 +25,7 @@ from cardshop.stack.ports import LOOPBACK
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 PIECE_BYTES = 64 * 1024
-PROGRAM_SECONDS = 20
+PROGRAM_SECONDS = 120
 CLONE_NEWNET = 0x40000000
 """Of ``setns(2)``: the descriptor is one of a network namespace."""
 

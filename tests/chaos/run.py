@@ -40,8 +40,8 @@ LOOK_SECONDS = 0.7
 UNDERWAY = ("waiting", "handing-over")
 """States of a mail that is not at its end."""
 
-READY_SECONDS = 60.0
-CALM_SECONDS = 180.0
+READY_SECONDS = 180.0
+CALM_SECONDS = 600.0
 """After the last fault: what isn't at its end by then is stuck."""
 
 SECONDS_AN_ORDER = 15.0

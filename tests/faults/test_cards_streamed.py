@@ -90,7 +90,7 @@ def test_what_has_arrived_is_on_the_card_before_the_rest_comes_and_the_head_is_n
     ]
     looked_finished = looks_bootable(card)
     host.line.hold_after(None)
-    output, _ = writer.communicate(timeout=60)
+    output, _ = writer.communicate(timeout=120)
 
     assert host.manifest.chunks[0].offset in on_the_way
     assert host.manifest.chunks[1].offset not in on_the_way
@@ -109,10 +109,10 @@ def test_when_the_writer_that_downloads_is_killed_another_goes_on_where_it_was(h
     read_until(waiting, f"write {CHUNK_BYTES}")
 
     downloading.kill()
-    downloading.communicate(timeout=20)
+    downloading.communicate(timeout=120)
     host.line.hold_after(None)
-    output, _ = waiting.communicate(timeout=60)
-    again, _ = host.start(first).communicate(timeout=60)
+    output, _ = waiting.communicate(timeout=120)
+    again, _ = host.start(first).communicate(timeout=120)
 
     assert "written" in output.splitlines()
     assert "written" in again.splitlines()
@@ -128,7 +128,7 @@ def test_a_download_that_breaks_off_while_a_card_is_written_goes_on(host: Host) 
 
     host.line.cut()
     host.line.hold_after(None)
-    output, _ = writer.communicate(timeout=60)
+    output, _ = writer.communicate(timeout=120)
 
     assert "written" in output.splitlines()
     assert wrong_pieces(card, host.manifest) == []
@@ -143,7 +143,7 @@ def test_a_chunk_that_arrives_wrong_never_reaches_the_card(host: Host) -> None:
         image.write(b"wrong")
 
     writer = host.start(card)
-    output, _ = writer.communicate(timeout=60)
+    output, _ = writer.communicate(timeout=120)
 
     assert writer.returncode != 0
     assert "written" not in output.splitlines()

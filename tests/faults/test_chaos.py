@@ -11,7 +11,7 @@ from tests.chaos.run import Run, run
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a network for each worker needs root")
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_orders_arrive_whatever_is_killed(tmp_path: Path) -> None:
     verdict = run(Run(seed=7, orders=8, folder=tmp_path, tell=print))
 

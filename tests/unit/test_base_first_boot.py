@@ -58,7 +58,7 @@ def first_boot(root: Path, recipe: object) -> subprocess.CompletedProcess[str]:
     text = recipe if isinstance(recipe, str) else json.dumps(recipe)
     (root / "boot/firmware/cardshop/recipe.json").write_text(text)
     argv = [sys.executable, str(SCRIPT), "--root", str(root)]
-    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
 
 
 def everything(root: Path) -> dict[str, bytes]:
@@ -248,7 +248,7 @@ def test_a_card_without_a_configuration_says_so(tmp_path: Path) -> None:
     root = system(tmp_path)
 
     argv = [sys.executable, str(SCRIPT), "--root", str(root)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
 
     assert done.returncode == 1
     assert "recipe.json" in done.stdout

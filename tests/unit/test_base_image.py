@@ -176,14 +176,14 @@ def test_a_machine_of_another_release_leaves_the_choice_of_the_mirror_to_mmdebst
 def test_the_disk_has_a_boot_and_a_root_partition_that_other_tools_read(tmp_path: Path) -> None:
     image = disk_in(tmp_path / "disk", system_archive(tmp_path))
 
-    table = json.loads(run(["sfdisk", "--json", image], timeout=30).stdout)["partitiontable"]
+    table = json.loads(run(["sfdisk", "--json", image], timeout=120).stdout)["partitiontable"]
     boot, root = table["partitions"]
     assert (table["label"], boot["type"], root["type"]) == ("dos", "c", "83")
     assert (boot["start"] * 512, root["start"] * 512) == (BOOT_OFFSET, ROOT_OFFSET)
     assert (root["start"] + root["size"]) * 512 == image.stat().st_size
-    listed = run(["mdir", "-i", f"{image}@@{BOOT_OFFSET}", "-/", "-b", "::"], timeout=30).text.split()
+    listed = run(["mdir", "-i", f"{image}@@{BOOT_OFFSET}", "-/", "-b", "::"], timeout=120).text.split()
     assert {"::/vmlinuz", "::/loader/loader.conf"} <= set(listed)
-    shown = run(["debugfs", "-R", "cat /etc/hostname", f"{image}?offset={ROOT_OFFSET}"], timeout=30)
+    shown = run(["debugfs", "-R", "cat /etc/hostname", f"{image}?offset={ROOT_OFFSET}"], timeout=120)
     assert shown.text == "kiwix\n"
 
 
@@ -191,7 +191,7 @@ def test_the_kernel_lies_on_the_boot_partition_only(tmp_path: Path) -> None:
     image = disk_in(tmp_path / "disk", system_archive(tmp_path))
 
     for folder in ("/boot", "/boot/firmware"):
-        listed = run(["debugfs", "-R", f"ls {folder}", f"{image}?offset={ROOT_OFFSET}"], timeout=30).text
+        listed = run(["debugfs", "-R", f"ls {folder}", f"{image}?offset={ROOT_OFFSET}"], timeout=120).text
         assert "vmlinuz" not in listed
 
 
@@ -228,7 +228,7 @@ def test_a_missing_tool_is_named_with_what_to_do(tmp_path: Path) -> None:
     ]
 
     done = subprocess.run(
-        argv, capture_output=True, text=True, check=False, env={"PATH": "/nowhere"}, timeout=30
+        argv, capture_output=True, text=True, check=False, env={"PATH": "/nowhere"}, timeout=120
     )
 
     assert done.returncode != 0

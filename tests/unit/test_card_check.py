@@ -153,7 +153,7 @@ def test_a_card_that_was_started_is_used_while_its_contents_are_whole(card: Writ
     commands = (
         b"ssv mnt_count 1\nssv mtime 20260102030405\nrm /etc/hostname\nwrite /etc/hosts /etc/hostname\n"
     )
-    run(["debugfs", "-w", "-f", "-", f"{card.path}?offset={PARTS.root_offset}"], stdin=commands, timeout=30)
+    run(["debugfs", "-w", "-f", "-", f"{card.path}?offset={PARTS.root_offset}"], stdin=commands, timeout=120)
 
     assert card.check().verdict is Verdict.USED
 
@@ -264,15 +264,15 @@ class Oracle:
 
     def _clusters(self) -> Iterator[tuple[int, str]]:
         drive = f"{self._card}@@{BOOT_OFFSET}"
-        for path in run(["mdir", "-/", "-a", "-b", "-i", drive, "::"], timeout=30).text.split():
-            shown = run(["mshowfat", "-i", drive, path], timeout=30).text
+        for path in run(["mdir", "-/", "-a", "-b", "-i", drive, "::"], timeout=120).text.split():
+            shown = run(["mshowfat", "-i", drive, path], timeout=120).text
             for first, last in re.findall(r"<(\d+)(?:-(\d+))?>", shown):
                 for cluster in range(int(first), int(last or first) + 1):
                     yield cluster, BOOT + path.removeprefix("::")
 
     def _inodes(self, offset: int, blocks: list[int]) -> dict[int, int]:
         words = f"icheck {' '.join(map(str, blocks))}"
-        text = run(["debugfs", "-R", words, f"{self._card}?offset={offset}"], timeout=60).text
+        text = run(["debugfs", "-R", words, f"{self._card}?offset={offset}"], timeout=120).text
         return {int(block): int(inode) for block, inode in re.findall(r"^(\d+)\t(\d+)$", text, re.MULTILINE)}
 
     def _paths(self, offset: int, inodes: list[int]) -> dict[int, str]:
@@ -284,9 +284,11 @@ class Oracle:
                 found[inode] = "/"
                 continue
             text = run(
-                ["debugfs", "-R", f"ncheck -c {inode}", f"{self._card}?offset={offset}"], timeout=60
+                ["debugfs", "-R", f"ncheck -c {inode}", f"{self._card}?offset={offset}"], timeout=120
             ).text
             path = text.splitlines()[1].split("\t")[1]
-            kind = run(["debugfs", "-R", f"stat <{inode}>", f"{self._card}?offset={offset}"], timeout=60).text
+            kind = run(
+                ["debugfs", "-R", f"stat <{inode}>", f"{self._card}?offset={offset}"], timeout=120
+            ).text
             found[inode] = path.replace("//", "/") + ("/" if "Type: directory" in kind else "")
         return found

@@ -26,7 +26,7 @@ def disk(tmp_path: Path) -> Path:
     with path.open("wb") as file:
         file.truncate(OFFSET + SIZE)
     form = ["mformat", "-i", f"{path}@@{OFFSET}", "-F", "-c", "8", "-T", str(SIZE // 512)]
-    run([*form, "-h", "255", "-s", "63", "::"], timeout=30)
+    run([*form, "-h", "255", "-s", "63", "::"], timeout=120)
     return path
 
 
@@ -38,12 +38,13 @@ def read(disk: Path) -> Iterator[Read]:
 
 
 def put(disk: Path, path: str, content: bytes) -> None:
-    run(["mcopy", "-D", "o", "-i", f"{disk}@@{OFFSET}", "-", f"::{path}"], stdin=content, timeout=30)
+    run(["mcopy", "-D", "o", "-i", f"{disk}@@{OFFSET}", "-", f"::{path}"], stdin=content, timeout=120)
 
 
 def test_files_are_found_with_their_names_and_their_bytes(disk: Path, read: Read) -> None:
     run(
-        ["mmd", "-i", f"{disk}@@{OFFSET}", "::/A folder with a long name", "::/lower", "::/UPPER"], timeout=30
+        ["mmd", "-i", f"{disk}@@{OFFSET}", "::/A folder with a long name", "::/lower", "::/UPPER"],
+        timeout=120,
     )
     contents = {
         "readme.txt": b"short, in small letters",
@@ -54,7 +55,7 @@ def test_files_are_found_with_their_names_and_their_bytes(disk: Path, read: Read
     for path, content in contents.items():
         put(disk, f"/{path}", content)
     put(disk, "/gone.txt", b"gone")
-    run(["mdel", "-i", f"{disk}@@{OFFSET}", "::/gone.txt"], timeout=30)
+    run(["mdel", "-i", f"{disk}@@{OFFSET}", "::/gone.txt"], timeout=120)
 
     system = Fat32(read, OFFSET)
 
@@ -70,7 +71,7 @@ def test_a_file_in_pieces_has_its_ranges_in_its_own_order(disk: Path, read: Read
     for number in range(6):
         put(disk, f"/{number}", bytes([number]) * 4096)
     for number in (1, 3):
-        run(["mdel", "-i", f"{disk}@@{OFFSET}", f"::/{number}"], timeout=30)
+        run(["mdel", "-i", f"{disk}@@{OFFSET}", f"::/{number}"], timeout=120)
     with disk.open("r+b") as file_system:
         file_system.seek(OFFSET + 512 + 492)  # FSInfo: where the next free cluster is looked for
         file_system.write((2).to_bytes(4, "little"))
@@ -111,7 +112,7 @@ def test_what_is_no_fat32_file_system_is_refused(content: bytes) -> None:
 
 
 def test_a_folder_that_holds_itself_is_read_once(disk: Path, read: Read) -> None:
-    run(["mmd", "-i", f"{disk}@@{OFFSET}", "::/loop", "::/loop/inner"], timeout=30)
+    run(["mmd", "-i", f"{disk}@@{OFFSET}", "::/loop", "::/loop/inner"], timeout=120)
     loop = Fat32(read, OFFSET)
     first = next(file for file in loop.files() if file.path == "loop").ranges[0]
     listing = bytearray(read(first.offset, first.length))
@@ -176,7 +177,7 @@ def test_a_disk_that_is_larger_than_its_table_is_refused_before_memory_is_taken(
 
 
 def test_folders_that_lead_in_circles_are_looked_into_once(disk: Path, read: Read) -> None:
-    run(["mmd", "-i", f"{disk}@@{OFFSET}", "::/one", "::/two"], timeout=30)
+    run(["mmd", "-i", f"{disk}@@{OFFSET}", "::/one", "::/two"], timeout=120)
     root = next(file for file in Fat32(read, OFFSET).files() if file.path == "").ranges[0]
     listing = bytearray(read(root.offset, root.length))
     for place in range(0, len(listing), 32):

@@ -33,11 +33,11 @@ def small(tmp_path: Path) -> Iterator[Path]:
     """A file system of 200 MiB."""
     folder = tmp_path / "small"
     folder.mkdir()
-    run(["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", folder], timeout=10)
+    run(["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", folder], timeout=120)
     try:
         yield folder
     finally:
-        run(["umount", folder], timeout=10)
+        run(["umount", folder], timeout=120)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def unseen(_phase: Phase, _done: int, _total: int, _unit: str) -> None:
 
 
 def test_the_manifest_lies_on_the_boot_partition_and_its_own_place_is_mapped(built: BuiltImage) -> None:
-    read = run(["mtype", "-i", f"{built.image}@@{BOOT_OFFSET}", "::/cardshop/manifest.json"], timeout=10)
+    read = run(["mtype", "-i", f"{built.image}@@{BOOT_OFFSET}", "::/cardshop/manifest.json"], timeout=120)
     assert read.stdout.strip() == built.manifest.read_bytes().strip()
     manifest = Manifest.from_file(built.manifest)
     with built.image.open("rb", buffering=0) as image:
@@ -59,5 +59,5 @@ def test_the_passport_has_one_block_of_its_own_that_tells_what_it_is_for(built: 
         assert "there is no passport" in json.loads(image.read(place.length))["note"]
         image.seek(place.offset)
         image.write(b'{"statement": "any"}'.ljust(place.length))
-    read = run(["mtype", "-i", f"{built.image}@@{BOOT_OFFSET}", "::/cardshop/passport.json"], timeout=10)
+    read = run(["mtype", "-i", f"{built.image}@@{BOOT_OFFSET}", "::/cardshop/passport.json"], timeout=120)
     assert json.loads(read.stdout) == {"statement": "any"}

@@ -45,7 +45,7 @@ def read_back(image: Path, offset: int, path: str) -> str:
 
 
 def fsck(image: Path, offset: int) -> None:
-    run(["e2fsck", "-f", "-n", f"{image}?offset={offset}"], timeout=60)
+    run(["e2fsck", "-f", "-n", f"{image}?offset={offset}"], timeout=120)
 
 
 def test_a_file_over_two_gib_is_read_back_whole(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_folder_grows_for_many_long_names(tmp_path: Path) -> None:
             system.allocate(folder, name, 1)
 
     fsck(image, offset)
-    listed = run(["debugfs", "-R", "ls -p /contents", f"{image}?offset={offset}"], timeout=10).text
+    listed = run(["debugfs", "-R", "ls -p /contents", f"{image}?offset={offset}"], timeout=120).text
     assert [line.split("/")[5] for line in listed.splitlines() if "nnn" in line] == names
 
 

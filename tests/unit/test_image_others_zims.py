@@ -61,7 +61,7 @@ def by_zimwriterfs(folder: Path, name: str, language: str, *, has_index: bool) -
             *("--publisher=Somebody else", f"--name={name}", *(() if has_index else ("--withoutFTIndex",))),
             *(pages, folder / f"{name}.zim"),
         ],
-        timeout=60,
+        timeout=120,
     )
     return folder / f"{name}.zim"
 
@@ -85,7 +85,7 @@ def test_zims_of_other_tools_with_and_without_an_index_and_of_several_languages_
     for name, zim in zims.items():
         assert (out / f"{name}.zim").read_bytes() == zim.read_bytes()
         assert Archive(out / f"{name}.zim").check()
-    shown = run(["kiwix-manage", out / "library.xml", "show"], timeout=30).text
+    shown = run(["kiwix-manage", out / "library.xml", "show"], timeout=120).text
     assert shown.count("By zimwriterfs: ") == 3
     assert (out / "library.xml").read_text().count('language="eng,fra"') == 2
 
@@ -103,7 +103,7 @@ def test_any_file_name_up_to_255_bytes_ends_in_image_and_library(tmp_path: Path,
     assert {path.name for path in out.iterdir()} == {*NAMES, "library.xml"}
     for content in contents:
         assert hashlib.sha256((out / content.file).read_bytes()).hexdigest() == content.sha256
-    shown = run(["kiwix-manage", out / "library.xml", "show"], timeout=30).text
+    shown = run(["kiwix-manage", out / "library.xml", "show"], timeout=120).text
     assert all(str(out / name) in shown for name in NAMES)
 
 
@@ -111,5 +111,5 @@ def read_out(image: Path, folder: Path) -> Path:
     """The card's folder of contents, read out of the image by debugfs."""
     out = folder / "out"
     out.mkdir()
-    run(["debugfs", "-R", f"rdump /contents {out}", f"{image}?offset={DATA_OFFSET}"], timeout=60)
+    run(["debugfs", "-R", f"rdump /contents {out}", f"{image}?offset={DATA_OFFSET}"], timeout=120)
     return out / "contents"

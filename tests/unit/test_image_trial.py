@@ -55,7 +55,9 @@ def built(plan: ImagePlan, places: Places) -> BuiltImage:
 
 
 def tried(built: BuiltImage, plan: ImagePlan, places: Places, listener: Listener) -> float:
-    return try_image(built, plan, places, PC, timeout=30, observe=listener.observe, log=listener.lines.append)
+    return try_image(
+        built, plan, places, PC, timeout=120, observe=listener.observe, log=listener.lines.append
+    )
 
 
 def test_an_image_that_does_not_start_is_thrown_away_and_its_end_is_told(
@@ -64,9 +66,9 @@ def test_an_image_that_does_not_start_is_thrown_away_and_its_end_is_told(
     if shutil.which(PC.program) is None:
         missing(PC.program)
     drive, entry = f"{built.image}@@{BOOT_OFFSET}", b"options root=LABEL=cardshop-root\n"
-    run(["mmd", "-i", drive, "::loader", "::loader/entries"], timeout=30)
+    run(["mmd", "-i", drive, "::loader", "::loader/entries"], timeout=120)
     for name, content in {"loader/entries/cardshop.conf": entry, "initrd.img": b"", "vmlinuz": b"no"}.items():
-        run(["mcopy", "-o", "-i", drive, "-", f"::{name}"], stdin=content, timeout=30)
+        run(["mcopy", "-o", "-i", drive, "-", f"::{name}"], stdin=content, timeout=120)
     listener = Listener()
 
     with pytest.raises(BootFailed) as told:

@@ -98,7 +98,7 @@ def zip_of(**files: bytes) -> bytes:
 
 
 def asked(built: BuiltImage, command: str) -> str:
-    return run(["debugfs", "-R", command, f"{built.image}?offset={DATA_OFFSET}"], timeout=30).text
+    return run(["debugfs", "-R", command, f"{built.image}?offset={DATA_OFFSET}"], timeout=120).text
 
 
 def mode_and_owner(built: BuiltImage, path: str) -> tuple[str, str, str]:
@@ -114,7 +114,7 @@ def test_files_lie_at_their_paths_beside_what_the_base_brought(
 
     built = build(offspot_plan(places, a_file(mirror, "/data/contents/zims/a b.zim", zim)), places, unseen)
 
-    run(["e2fsck", "-fn", f"{built.image}?offset={DATA_OFFSET}"], timeout=30)
+    run(["e2fsck", "-fn", f"{built.image}?offset={DATA_OFFSET}"], timeout=120)
     out = tmp_path / "out"
     out.mkdir()
     asked(built, f"rdump / {out}")
@@ -137,11 +137,11 @@ def test_the_runtime_configuration_takes_the_base_s_place_and_the_disk_keeps_its
     built = build(offspot_plan(places), places, unseen)
 
     drive = f"{built.image}@@{BOOT_OFFSET}"
-    assert run(["mtype", "-i", drive, "::/offspot.yaml"], timeout=10).text == RUNTIME
-    table = json.loads(run(["sfdisk", "--json", built.image], timeout=10).text)["partitiontable"]
+    assert run(["mtype", "-i", drive, "::/offspot.yaml"], timeout=120).text == RUNTIME
+    table = json.loads(run(["sfdisk", "--json", built.image], timeout=120).text)["partitiontable"]
     assert int(table["id"], 16) == DISK_ID
     assert len(table["partitions"]) == 3
-    listed = run(["mdir", "-b", "-i", drive, "::"], timeout=10).text.split()
+    listed = run(["mdir", "-b", "-i", drive, "::"], timeout=120).text.split()
     assert "::/cardshop/recipe.json" not in listed
 
 
@@ -150,7 +150,7 @@ def test_the_base_s_own_configuration_stays_when_the_recipe_has_none(places: Pla
 
     built = build(plan, places, unseen)
 
-    kept = run(["mtype", "-i", f"{built.image}@@{BOOT_OFFSET}", "::/offspot.yaml"], timeout=10).text
+    kept = run(["mtype", "-i", f"{built.image}@@{BOOT_OFFSET}", "::/offspot.yaml"], timeout=120).text
     assert kept == "hostname: offspot-base\n"
 
 

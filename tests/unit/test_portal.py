@@ -239,5 +239,5 @@ def test_a_content_lies_where_the_page_leads_whatever_its_files_name_is(tmp_path
 
     with serve_library(tmp_path, books_of(zims)) as url:
         for number, link in enumerate(page.iterfind(".//ul[@class='shelf']/li/a")):
-            answer = requests.get(url + str(link.get("href")), timeout=20)
+            answer = requests.get(url + str(link.get("href")), timeout=120)
             assert f"Words of {number}" in answer.text

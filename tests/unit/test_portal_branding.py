@@ -112,12 +112,12 @@ def test_the_portal_is_in_the_image_with_its_branding_which_stays_off_the_boot_p
 
     def on_card(name: str) -> bytes:
         system = f"{built.image}?offset={parts.data_offset}"
-        return run(["debugfs", "-R", f"cat /portal/{name}", system], timeout=10).stdout
+        return run(["debugfs", "-R", f"cat /portal/{name}", system], timeout=120).stdout
 
     page = on_card("index.html").decode()
     assert 'href="/bibliotheque_d%27ete/"' in page
     (source,) = re.findall(r'<header><img src="/portal/([^"]+)"', page)
     assert on_card(source) == LOGO
     assert b"#a80030" in on_card("portal.css")
-    recipe = run(["mtype", "-i", f"{built.image}@@{BOOT_OFFSET}", "::/cardshop/recipe.json"], timeout=10)
+    recipe = run(["mtype", "-i", f"{built.image}@@{BOOT_OFFSET}", "::/cardshop/recipe.json"], timeout=120)
     assert json.loads(recipe.stdout) == plan.card_configuration

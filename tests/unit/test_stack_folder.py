@@ -10,7 +10,7 @@ from cardshop.contract.errors import Conflict, InvalidInput, NotFound
 from cardshop.private_files import write_private
 from cardshop.stack.cards import Cards
 from cardshop.stack.folder import StackFolder
-from cardshop.stack.ports import PASSIVE_PORTS, is_free, kept_ports, require_free
+from cardshop.stack.ports import LOOPBACK, PASSIVE_PORTS, free_port, is_free, kept_ports, require_free
 from cardshop.stack.supervisor import Supervisor, required_plain
 
 CARD_BYTES = 7_948_206_080
@@ -62,11 +62,12 @@ def test_no_port_lies_among_the_warehouses_passive_ports(tmp_path: Path) -> None
 
 
 def test_a_taken_port_is_named(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-
-        with pytest.raises(Conflict, match=rf"scheduler \({port}\)"):
-            require_free({"scheduler": port}, tmp_path / "stack.json")
+    port = free_port()  # that no client's socket takes meanwhile
+    with (
+        socket.create_server((LOOPBACK, port)),
+        pytest.raises(Conflict, match=rf"scheduler \({port}\)"),
+    ):
+        require_free({"scheduler": port}, tmp_path / "stack.json")
     assert is_free(port)
 
 

@@ -23,9 +23,9 @@ def card_in(folder: Path, files: dict[str, bytes]) -> Path:
     """A card with these files on its boot partition."""
     card = make_tiny_base(folder) / "cardshop-amd64.img"
     drive = f"{card}@@{BOOT_OFFSET}"
-    run(["mmd", "-i", drive, "::loader", "::loader/entries"], timeout=30)
+    run(["mmd", "-i", drive, "::loader", "::loader/entries"], timeout=120)
     for name, content in files.items():
-        run(["mcopy", "-o", "-i", drive, "-", f"::{name}"], stdin=content, timeout=30)
+        run(["mcopy", "-o", "-i", drive, "-", f"::{name}"], stdin=content, timeout=120)
     return card
 
 
@@ -50,7 +50,7 @@ def test_kernel_ram_disk_and_options_come_from_the_card(tmp_path: Path) -> None:
 def test_a_card_without_a_kernel_is_refused(tmp_path: Path) -> None:
     card = card_in(tmp_path / "card", {})
 
-    with pytest.raises(ProgramFailed), boot(card, serial_log=tmp_path / "log", timeout=30):
+    with pytest.raises(ProgramFailed), boot(card, serial_log=tmp_path / "log", timeout=120):
         pass
 
 
@@ -64,7 +64,7 @@ def test_a_kernel_that_does_not_start_ends_the_wait_with_what_qemu_said(tmp_path
 
     with (
         pytest.raises(ProgramFailed) as told,
-        boot(card, serial_log=tmp_path / "log", timeout=60),
+        boot(card, serial_log=tmp_path / "log", timeout=120),
     ):
         pass
 
@@ -97,9 +97,9 @@ def test_a_machine_does_not_outlive_a_worker_that_is_killed(tmp_path: Path) -> N
     card = card_in(tmp_path / "card", files)
     worker = multiprocessing.get_context("spawn").Process(target=switch_on, args=(card, tmp_path))
     worker.start()
-    wait_until("it runs", lambda: bool(machines_with(tmp_path)), 60)
+    wait_until("it runs", lambda: bool(machines_with(tmp_path)), 120)
 
     worker.kill()
     worker.join()
 
-    wait_until("it is gone", lambda: not machines_with(tmp_path), 10)
+    wait_until("it is gone", lambda: not machines_with(tmp_path), 120)

@@ -36,7 +36,7 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
             ["systemd-analyze", "verify", "--man=no", unit],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
             env={"SYSTEMD_UNIT_PATH": f"{tmp_path}:", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
         )

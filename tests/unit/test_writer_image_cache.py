@@ -62,7 +62,7 @@ def test_room_is_made_before_an_image_has_arrived(folder: Path) -> None:
         into.mkdir()
         (into.parent / "built" / f"{coming}.json").rename(into / f"{coming}.json")
         (into / f"{coming}.arrived").write_bytes(b"")
-        arrived.wait(20)
+        arrived.wait(120)
 
     (folder / "built").mkdir()
     with ImageCache(folder, IMAGE_DISK_BYTES).image(coming, fetch) as image:
