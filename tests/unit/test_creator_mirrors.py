@@ -45,9 +45,9 @@ def bad() -> Iterator[Mirror]:
         yield served
 
 
-@pytest.fixture(autouse=True)
-def _nobody_is_overtaken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mirror whose thread has to wait for a busy host brings its pieces all the same, once."""
+@pytest.fixture
+def nobody_is_overtaken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where bytes are counted: a mirror whose thread waits for a busy host brings its pieces all the same."""
     monkeypatch.setattr(board, "OVERTAKE_SECONDS", 600.0)
 
 
@@ -78,6 +78,7 @@ def damaged(data: bytes) -> bytes:
     return data[:WRONG_AT] + b"!" + data[WRONG_AT + 1 :]
 
 
+@pytest.mark.usefixtures("nobody_is_overtaken")
 def test_a_content_comes_from_several_mirrors_at_once(tmp_path: Path, good: Mirror, bad: Mirror) -> None:
     content = offered(tmp_path, bad, good)
 
@@ -97,6 +98,7 @@ def test_a_content_comes_from_several_mirrors_at_once(tmp_path: Path, good: Mirr
     assert good.sent + bad.sent == len(DATA) + metalink_bytes
 
 
+@pytest.mark.usefixtures("nobody_is_overtaken")
 def test_only_the_wrong_piece_is_fetched_again(tmp_path: Path, good: Mirror, bad: Mirror) -> None:
     content = offered(tmp_path, bad, good)
     bad.files["a.zim"] = damaged(DATA)
@@ -106,6 +108,7 @@ def test_only_the_wrong_piece_is_fetched_again(tmp_path: Path, good: Mirror, bad
     assert surplus in (0, PIECE_BYTES)  # 0 when the good mirror was sent for that piece
 
 
+@pytest.mark.usefixtures("nobody_is_overtaken")
 def test_a_piece_that_all_mirrors_have_wrong_is_one_error_and_the_others_stay(
     tmp_path: Path, good: Mirror, bad: Mirror
 ) -> None:
@@ -132,6 +135,7 @@ def test_wrong_bytes_without_checksums_of_pieces_are_found_by_the_whole_and_each
     assert fetched(content, tmp_path) == DATA
 
 
+@pytest.mark.usefixtures("nobody_is_overtaken")
 def test_a_mirror_whose_bytes_are_all_wrong_is_left_soon(tmp_path: Path, good: Mirror, bad: Mirror) -> None:
     content = offered(tmp_path, bad, good)
     bad.files["a.zim"] = DATA[::-1]
@@ -163,10 +167,7 @@ def test_a_content_whose_only_mirror_stalls_is_one_error_and_takes_no_room(
     assert {path.suffix for path in (tmp_path / "cache").iterdir()} == {".lock"}
 
 
-def test_no_thread_is_left_when_a_content_has_come(
-    tmp_path: Path, good: Mirror, bad: Mirror, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(board, "OVERTAKE_SECONDS", 1.0)
+def test_no_thread_is_left_when_a_content_has_come(tmp_path: Path, good: Mirror, bad: Mirror) -> None:
     content = offered(tmp_path, bad, good)
     bad.stall_after = 5
 
@@ -217,6 +218,7 @@ def test_checksums_of_pieces_that_lie_only_waste_time_when_they_are_another_file
     assert fetched(content, tmp_path) == DATA
 
 
+@pytest.mark.usefixtures("nobody_is_overtaken")
 def test_bytes_that_changed_on_the_disk_meanwhile_are_found_and_only_they_are_fetched(
     tmp_path: Path, good: Mirror, bad: Mirror
 ) -> None:
