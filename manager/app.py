@@ -27,6 +27,7 @@ from manager.pages import (
     recipes,
     schedules,
     session,
+    shelf,
     slips,
     workers,
 )
@@ -41,6 +42,7 @@ PAGE_GROUPS = (
     offspot.pages,
     recipes.pages,
     catalogue.pages,
+    shelf.pages,
     workers.pages,
     enrolments.pages,
     alarms.pages,

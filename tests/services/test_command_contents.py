@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 
 from cardshop.command.__main__ import main
+from cardshop.settings import Address
 from cardshop.stack.certificates import Authority
+from manager.app import make_app as make_manager
+from manager.settings import Settings
 from scheduler.domain.rights import Role
 from scheduler.shop.catalogue import refresh
 from scheduler.store.warehouses import Warehouse
 from tests.api import PASSWORD, Api, a_recipe, an_order, new_api
+from tests.manager_pages import Visitor
 from tests.real_services import RealMongod
 from tests.served_api import served
 from tests.served_shelf import ServedShelf, served_shelf
@@ -49,6 +54,10 @@ class Desk:
         secret.write_text(PASSWORD)
         words = ("--url", self.url, "--ca-file", str(self.warehouse.ca_file), "--username", username)
         self.run("login", *words, "--password-file", str(secret))
+
+    def manager(self) -> Flask:
+        ca_file = self.warehouse.ca_file
+        return make_manager(Settings(Address("127.0.0.1", 8080), self.url, ca_file, secret_key="k" * 32))
 
     def listed(self) -> list[str]:
         return [file["name"] for file in json.loads(self.run("contents", "list", "--json"))]
@@ -168,6 +177,44 @@ def test_a_file_that_nothing_needs_is_deleted_without_a_question(desk: Desk, tmp
 
     assert desk.listed() == []
     assert "no file guide.zim" in desk.run("contents", "delete", "guide.zim", status=66)
+
+
+def test_the_manager_shows_the_files_and_what_needs_one_before_it_is_deleted(
+    desk: Desk, tmp_path: Path
+) -> None:
+    name = "Guide d'été (50 %)?.zim"
+    desk.run("contents", "upload", str(make_zim(tmp_path / name)))
+    recipe = a_recipe(desk.read_catalogue(), name="For schools", size="8 GB")
+    desk.api.post("/v1/recipes", recipe, who="client")
+    visitor = Visitor(desk.manager().test_client(), "operator")
+
+    shelf = visitor.get("/catalogue/own")
+    link = next(each for each in shelf.root.all("a") if each.text == f"Delete {name}")
+    asked = visitor.get(link.attributes["href"])
+    assert (desk.warehouse.shelf / name).exists()
+    done = visitor.send(asked, "/catalogue/own/deletion", file=name)
+
+    assert name in shelf.text
+    assert "cardshop contents upload" in shelf.text
+    assert "can't be ordered any more" in asked.text
+    assert "For schools" in [each.text for each in asked.root.all("a")]
+    assert f"{name} is deleted." in done.text
+    assert names(desk.warehouse.shelf) == []
+
+
+def test_the_manager_tells_why_there_is_no_list_and_hides_it_from_who_has_no_right(
+    desk: Desk, tmp_path: Path
+) -> None:
+    manager = desk.manager()
+    client = Visitor(manager.test_client(), "client")
+    desk.warehouse.stop()
+
+    told = Visitor(manager.test_client(), "operator").get("/catalogue/own")
+    desk.warehouse.start()
+
+    assert (told.status, "connection to the warehouse broke" in told.text) == (200, True)
+    assert client.get("/catalogue/own").status == 403
+    assert "ZIM files of your own" not in client.get("/catalogue").text
 
 
 @pytest.mark.parametrize("role", sorted(set(Role)))

@@ -21,6 +21,8 @@ PAGES = (
     "/recipes",
     "/recipes/new",
     "/catalogue",
+    "/catalogue/own",
+    "/catalogue/own/deletion?file=a.zim",
     "/workers",
     "/images",
     "/media",
