@@ -23,6 +23,7 @@ from cardshop.settings import Address
 from cardshop.stack.certificates import Authority
 from cardshop.stack.mail import StackMail
 from cardshop.stack.ports import kept_ports
+from tests.real_services import PATIENCE_SECONDS
 
 USERNAME, PASSWORD = "cardshop", "the mail server's password"
 SENDER = "Cardshop <cards@shop.example>"
@@ -109,6 +110,7 @@ class RealMailServer:
             auth_required=True,
             auth_require_tls=True,
             authenticator=_authenticate,
+            ready_timeout=PATIENCE_SECONDS,
         )
         self._controller.start()
 
@@ -161,7 +163,7 @@ class RealMailServer:
         self.received.append(Received(tuple(envelope.rcpt_tos), message))
         self.arrived.set()
         wait: Callable[[float], bool] = self._answer_now.wait
-        await asyncio.get_running_loop().run_in_executor(None, wait, 60.0)
+        await asyncio.get_running_loop().run_in_executor(None, wait, PATIENCE_SECONDS)
         return "250 taken"
 
 

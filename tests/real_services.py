@@ -13,6 +13,11 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from kombu import Connection
+
+from beat.topology import declare
+from cardshop import broker
+from cardshop.contract import names
 from cardshop.settings import Address
 from cardshop.stack import rabbit as stack_rabbit
 from cardshop.stack.certificates import Authority
@@ -23,7 +28,9 @@ from cardshop.stack.rabbit import Rabbit
 from cardshop.stack.service import Service
 from cardshop.stack.waiting import listens, wait_for
 
-START_SECONDS = 180
+PATIENCE_SECONDS = 180.0
+"""Longest wait for what must come: several processes test at once, each with a broker and a database."""
+
 ACCOUNTS = ("creator-1", "creator-2", "writer-1", "writer-2", "monitor", "beat")
 SPEAKS_FOR_OTHERS = "crowd"
 """An account whose messages may name another sender, so that one connection can stand for hundreds."""
@@ -56,14 +63,14 @@ class Running:
         for service in reversed(self._services):
             process = self._processes.pop(service.name)
             process.send_signal(how)
-            process.wait(service.stop_seconds)
+            process.wait(max(service.stop_seconds, PATIENCE_SECONDS))
 
     def _wait(self, service: Service) -> None:
         def ready() -> bool:
             assert self._processes[service.name].poll() is None, self._folder.log(service.name).read_text()
             return service.address is None or listens(service.address)
 
-        wait_for(service.name, ready, START_SECONDS)
+        wait_for(service.name, ready, PATIENCE_SECONDS)
 
 
 class RealMongod:
@@ -105,6 +112,27 @@ class RealRabbit:
 
     def start(self) -> None:
         self._running.start()
+
+    def connection(self, username: str = "beat") -> Connection:
+        """A connection as a service has it; it gives up soon, and is made again."""
+        return broker.connection(self.address.host, self.address.port, username, self.password, self.ca_file)
+
+    def patient_connection(self, username: str = "beat") -> Connection:
+        """A connection for the test itself, which asks once: a broker that is slow is waited for."""
+        return self.connection(username).clone(connect_timeout=PATIENCE_SECONDS)
+
+    def begin_anew(self, *gone: str) -> None:
+        """Exchanges and queues as beat declares them, empty. Of the writers ``gone`` there is no queue.
+
+        They are deleted first: what a process of an earlier test had and didn't acknowledge would come back
+        into a queue that was only purged.
+        """
+        queues = [names.CREATE_QUEUE, names.EVENT_QUEUE, names.DEAD_LETTER_QUEUE]
+        with self.patient_connection() as connection:
+            with connection.channel() as channel:
+                for queue in (*queues, *(names.write_queue(writer) for writer in gone)):
+                    channel.queue_delete(queue)
+            declare(connection, [])
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         self._running.stop(how)

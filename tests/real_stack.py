@@ -6,15 +6,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from kombu import Connection
+
+from cardshop import broker
 from cardshop.scheduler_client import SchedulerClient
 from cardshop.stack import leftovers
 from cardshop.stack.shape import Shape
 from cardshop.stack.stack import Stack
-
-KILLED_SECONDS = 120
-"""Until a process is gone, one that RabbitMQ ends in good order or that waits for its disk too."""
-
-BACK_SECONDS = 120
+from tests.real_services import PATIENCE_SECONDS
 
 
 class RealStack:
@@ -38,6 +37,16 @@ class RealStack:
     def api(self, username: str) -> SchedulerClient:
         return SchedulerClient(self.scheduler_url, self.ca_file, username, self.password(username))
 
+    def broker_connection(self, username: str, password: str = "") -> Connection:
+        """A connection to RabbitMQ for the test itself, not open yet; the right password where none is given.
+
+        It has time: RabbitMQ asks the scheduler about each log-in.
+        """
+        address = self.stack.services.rabbit.address
+        password = password or self.password(username)
+        made = broker.connection(address.host, address.port, username, password, self.ca_file)
+        return made.clone(connect_timeout=PATIENCE_SECONDS)
+
     def log(self, name: str) -> str:
         return self.stack.folder.log(name).read_text(errors="replace")
 
@@ -48,12 +57,12 @@ class RealStack:
         """Sends a signal and waits for the end of the process; its pid. The supervisor starts another."""
         pid = self.pid(name)
         self.stack.supervisor.send_signal(name, signal_name)
-        leftovers.wait([pid], KILLED_SECONDS)
+        leftovers.wait([pid], PATIENCE_SECONDS)
         return pid
 
     def wait_back(self, name: str, old_pid: int) -> int:
         """Waits until the supervisor has started a killed service again, and it is ready; its new pid."""
-        wait_until(f"{name} is back", lambda: self.pid(name) not in {0, old_pid}, BACK_SECONDS)
+        wait_until(f"{name} is back", lambda: self.pid(name) not in {0, old_pid}, PATIENCE_SECONDS)
         self.start(name)
         return self.pid(name)
 

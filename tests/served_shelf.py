@@ -13,6 +13,7 @@ import requests
 
 from cardshop.stack.ports import free_port
 from cardshop.stack.waiting import wait_for
+from tests.real_services import PATIENCE_SECONDS
 
 
 class ServedShelf:
@@ -24,24 +25,30 @@ class ServedShelf:
         self.feed_url = f"{self.url}/catalog/v2/entries?count=-1"
         command = ["-m", "warehouse.shelf", str(folder), "--listen", self.url.removeprefix("http://")]
         self.process = subprocess.Popen([sys.executable, *command, "--state", str(state)])
-        wait_for("The shelf", self._answers, 30)
+        wait_for("The shelf", self._answers, PATIENCE_SECONDS)
 
     def shows(self, words: str) -> bool:
         """Whether its page has these words."""
-        return words in requests.get(self.url, timeout=5).text
+        return words in asked(self.url).text
 
     def wait_for_files(self, count: int) -> None:
         """Waits until it offers so many."""
-        wait_for("The shelf's files", lambda: self._offers() == count, 30)
+        wait_for("The shelf's files", lambda: self._offers() == count, PATIENCE_SECONDS)
 
     def _offers(self) -> int:
-        return requests.get(self.feed_url, timeout=5).text.count("<entry>")
+        return asked(self.feed_url).text.count("<entry>")
 
     def _answers(self) -> bool:
+        assert self.process.poll() is None
         try:
-            return requests.get(self.url, timeout=5).ok
+            return asked(self.url).ok
         except requests.ConnectionError:
             return False
+
+
+def asked(address: str, headers: dict[str, str] | None = None) -> requests.Response:
+    """What the shelf answers; a question may wait in its port before there is a process to take it."""
+    return requests.get(address, headers=headers, timeout=PATIENCE_SECONDS)
 
 
 @contextmanager
@@ -52,4 +59,4 @@ def served_shelf(folder: Path, state: Path) -> Iterator[ServedShelf]:
         yield shelf
     finally:
         shelf.process.send_signal(signal.SIGTERM)
-        assert shelf.process.wait(30) == 0
+        assert shelf.process.wait(PATIENCE_SECONDS) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import uuid
 from dataclasses import replace
@@ -16,7 +17,7 @@ from scheduler.domain.recipes import Recipe, ResolvedRecipe
 from scheduler.domain.rights import Role
 from scheduler.domain.tasks import Task
 from scheduler.store.database import Database, Document, connect, utc_now
-from scheduler.store.store import Store
+from scheduler.store.store import Store, wait_for
 from scheduler.store.warehouses import Warehouse
 
 DIGEST = "ab" * 32
@@ -43,7 +44,8 @@ def new_database(mongo_uri: str) -> Database[Document]:
 
     They are made without waiting for the disk: half a hundred of them, for each of some hundred tests.
     """
-    server = connect(mongo_uri)
+    server = _server(mongo_uri)
+    wait_for(Store(server))
     name = f"{TEST_DATABASES}{uuid.uuid4().hex}"
     hasty = server.client.get_database(name, server.codec_options, write_concern=WriteConcern(1, j=False))
     Store(hasty, utc_now).prepare()
@@ -55,10 +57,16 @@ def drop_databases(mongo_uri: str) -> None:
 
     mongod keeps each collection and index open as a file for minutes: hundreds of databases end it.
     """
-    client = connect(mongo_uri).client
+    client = _server(mongo_uri).client
     for name in client.list_database_names():
         if name.startswith(TEST_DATABASES):
             client.drop_database(name)
+
+
+@functools.cache
+def _server(mongo_uri: str) -> Database[Document]:
+    """One client for all tests of a process: each has threads of its own, and connections to wait for."""
+    return connect(mongo_uri)
 
 
 def new_store(mongo_uri: str, clock: Clock | None = None) -> Store:

@@ -28,6 +28,7 @@ from cardshop.stack.certificates import Authority
 from cardshop.stack.ports import LOOPBACK, PASSIVE_PORTS, free_block, free_port
 from cardshop.stack.waiting import listens, wait_for
 from cardshop.warehouse_client import Warehouse
+from tests.real_services import PATIENCE_SECONDS
 from tests.served_api import ServedApi
 
 MIB = 1024 * 1024
@@ -47,7 +48,7 @@ class JudgingScheduler:
 
     def __init__(self, authority: Authority) -> None:
         self.away = False  # answers 503 to everything
-        self.waiting = 0  # requests that wait for an answer
+        self.waiting = threading.Semaphore(0)  # released by each request that waits for an answer
         self._answers_now = threading.Event()
         self._answers_now.set()
         self.ca_file = authority.certificate_file
@@ -101,9 +102,9 @@ class JudgingScheduler:
 
     def pause(self) -> None:
         """Called for each request."""
-        self.waiting += 1
+        if not self._answers_now.is_set():
+            self.waiting.release()
         self._answers_now.wait()
-        self.waiting -= 1
 
     @contextmanager
     def answering_nobody(self) -> Iterator[None]:
@@ -186,12 +187,12 @@ class RealWarehouse:
                 stdout=log,
                 stderr=log,
             )
-        wait_for("the warehouse", self._listens, 180)
+        wait_for("the warehouse", self._listens, PATIENCE_SECONDS)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         assert self._process is not None
         self._process.send_signal(how)
-        return self._process.wait(180)
+        return self._process.wait(PATIENCE_SECONDS)
 
     def restart(self, how: signal.Signals) -> None:
         self.stop(how)
@@ -208,12 +209,12 @@ class RealWarehouse:
     def client(self, operation: str, digest: str = DIGEST, **options: Any) -> Warehouse:
         """A client with a token that the scheduler accepts."""
         token = self.scheduler.token(operation, digest)
-        return Warehouse(LOOPBACK, self.port, self.ca_file, token, **{"timeout": 20.0, **options})
+        return Warehouse(LOOPBACK, self.port, self.ca_file, token, **options)
 
     def ftp(self, token: str) -> FTP_TLS:
         """A plain FTPS client, logged in, with protected data channels."""
         context = ssl.create_default_context(cafile=str(self.ca_file))
-        ftp = FTP_TLS(context=context, timeout=20)  # noqa: S321 - inside TLS, both channels
+        ftp = FTP_TLS(context=context, timeout=PATIENCE_SECONDS)  # noqa: S321 - inside TLS, both channels
         ftp.connect(LOOPBACK, self.port)
         ftp.auth()
         ftp.login("token", token)
@@ -295,7 +296,7 @@ def store(warehouse: RealWarehouse, name: str, data: bytes, offset: int = 0, tok
         channel.sendall(data)
         channel.unwrap()  # type: ignore[attr-defined]  # the channel is protected
     ftp.voidresp()
-    ftp.close()
+    ftp.quit()  # answered when the transfer stands in the log
 
 
 def upload_documents(warehouse: RealWarehouse, folder: Path) -> None:

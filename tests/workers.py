@@ -7,9 +7,11 @@ door, so that a test can shut it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -22,17 +24,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from kombu import Connection
-
 from beat.app import celery_app
 from beat.outbox import OutboxPublisher
-from cardshop import broker, logs
+from cardshop import logs
 from cardshop.contract import names
 from cardshop.contract.errors import CardFailed, CardshopError
 from cardshop.contract.events import Card, ImageBuilt, Outcome, Phase
 from cardshop.contract.tasks import Claim, CreateTask, WarehouseAccess
 from cardshop.settings import load, setting
 from cardshop.stack.certificates import Authority
+from cardshop.stack.ports import free_port
 from cardshop.worker import Job, Reporter, Slots, WorkerSettings, run_worker
 from monitor.app import Monitor
 from scheduler.domain.rights import Role
@@ -40,9 +41,7 @@ from scheduler.domain.states import TaskState
 from scheduler.domain.tasks import Task
 from scheduler.shop import tasks as shop_tasks
 from scheduler.store.store import Store
-from tests.real_services import RealRabbit
-
-PATIENCE_SECONDS = 40.0
+from tests.real_services import PATIENCE_SECONDS, RealRabbit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +102,8 @@ class ClaimDoor:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate.certificate, certificate.key)
         self._server: ThreadingHTTPServer | None = None
-        self._port = 0
+        # Kept while it is shut, and so no port that a client's socket may be given meanwhile.
+        self._port = free_port()
 
     @property
     def url(self) -> str:
@@ -126,7 +126,6 @@ class ClaimDoor:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
-        self._port = self._server.server_address[1]
         self._server.socket = self._context.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
@@ -177,6 +176,7 @@ class WorkerProcess:
                 stderr=log,
                 stdout=log,
                 cwd=Path(__file__).parents[1],
+                start_new_session=True,
             )
 
     def signal(self, number: signal.Signals) -> None:
@@ -188,8 +188,10 @@ class WorkerProcess:
         return self._process.wait(seconds)
 
     def stop(self) -> None:
-        if self._process and self._process.poll() is None:
-            self._process.kill()
+        """Kills it together with its child, which could tell the next test of what it goes on with."""
+        if self._process:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
     def lines(self, word: str) -> list[list[str]]:
@@ -216,24 +218,22 @@ class Shop:
         self._monitor: Monitor | None = None
         self._workers: list[WorkerProcess] = []
 
-    def connect(self, username: str) -> Connection:
-        address = self.rabbit.address
-        return broker.connection(
-            address.host, address.port, username, self.rabbit.password, self.rabbit.ca_file
-        )
-
     def open(self) -> None:
-        self._empty_queues()
+        # What an earlier test left belongs to a database that is not this one's.
+        self.rabbit.begin_anew()
         self.door.open()
         publisher = OutboxPublisher(
-            celery_app(self.connect("beat")), lambda: self.connect("beat"), self.store, self._stopped
+            celery_app(self.rabbit.connection("beat")),
+            lambda: self.rabbit.connection("beat"),
+            self.store,
+            self._stopped,
         )
         publisher.start()
         self._threads.append(publisher)
         self.start_monitor()
 
     def start_monitor(self) -> None:
-        self._monitor = Monitor(self.connect("monitor"), self.store, self._stopped.wait)
+        self._monitor = Monitor(self.rabbit.connection("monitor"), self.store, self._stopped.wait)
         thread = threading.Thread(target=self._monitor.run, daemon=True)
         thread.start()
         self._threads.append(thread)
@@ -241,7 +241,7 @@ class Shop:
     def stop_monitor(self) -> None:
         assert self._monitor
         self._monitor.should_stop = True
-        self._threads.pop().join(PATIENCE_SECONDS)
+        ended(self._threads.pop())
 
     def close(self) -> None:
         for worker in self._workers:
@@ -250,7 +250,7 @@ class Shop:
         if self._monitor:
             self._monitor.should_stop = True
         for thread in self._threads:
-            thread.join(PATIENCE_SECONDS)
+            ended(thread)
         self.door.shut()
 
     def worker(self, username: str = "creator-1") -> WorkerProcess:
@@ -263,20 +263,28 @@ class Shop:
         """The order's image."""
         return self.store.tasks.of_order(order_id)[0]
 
-    def messages(self, queue: str = names.CREATE_QUEUE) -> int:
-        """Messages that wait in a queue; those that a worker holds are not counted."""
-        with self.connect("beat") as connection, connection.channel() as channel:
-            return int(channel.queue_declare(queue, passive=True).message_count)
+    def queue(self) -> tuple[int, int]:
+        """The creators' queue: messages that wait (not those that a worker holds), and consumers.
 
-    def _empty_queues(self) -> None:
-        # What an earlier test left belongs to a database that is not this one's.
-        with self.connect("beat") as connection:
-            for queue in (names.CREATE_QUEUE, names.EVENT_QUEUE, names.DEAD_LETTER_QUEUE):
-                try:
-                    with connection.channel() as channel:
-                        channel.queue_purge(queue)
-                except connection.channel_errors:
-                    continue
+        (0, 0) proves nothing: it is also what RabbitMQ answers when a quorum queue doesn't tell it within
+        a quarter of a second, or has no leader yet.
+        """
+        with self.rabbit.patient_connection() as connection, connection.channel() as channel:
+            told = channel.queue_declare(names.CREATE_QUEUE, passive=True)
+            return int(told.message_count), int(told.consumer_count)
+
+    def hears(self, worker: str) -> bool:
+        """Whether the worker's process has a connection by which it can be asked to stop something."""
+        node = f"{worker}@{socket.gethostname()}"
+        with self.rabbit.patient_connection() as connection:
+            control = celery_app(connection).control
+            return bool(control.ping(destination=[node], timeout=5, limit=1, connection=connection))
+
+
+def ended(thread: threading.Thread) -> None:
+    """Waits for the end of a thread that was told to; one that goes on would work in the next test."""
+    thread.join(PATIENCE_SECONDS)
+    assert not thread.is_alive(), f"{thread.name} goes on"
 
 
 def until(what: str, holds: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:

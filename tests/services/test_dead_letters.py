@@ -54,7 +54,7 @@ def an_event(task: Task, **changes: Any) -> str:
 
 def a_letter(api: Api, body: str, *, source: str = EVENT_QUEUE, sender: str = "creator") -> DeadLetter:
     keep(api.store, [NewLetter(source, sender, "It could not be understood.", body)])
-    return api.store.dead_letters.page()[0][0]
+    return next(letter for letter in api.store.dead_letters.page()[0] if letter.body == body)
 
 
 def alarms(api: Api) -> set[str]:

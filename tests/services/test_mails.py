@@ -27,11 +27,9 @@ from scheduler.shop.alarms import raise_alarm
 from scheduler.store.database import DATABASE, connect, utc_now
 from scheduler.store.store import Store
 from tests.mail_server import PASSWORD, SENDER, USERNAME, RealMailServer
-from tests.real_services import RealMongod, RealRabbit
+from tests.real_services import PATIENCE_SECONDS, RealMongod, RealRabbit
 from tests.shop import Clock, a_draft, add_people, new_store
-from tests.workers import until
-
-PATIENCE_SECONDS = 30.0
+from tests.workers import ended, until
 
 
 @pytest.fixture
@@ -70,7 +68,7 @@ def sending(store: Store, server: MailServer, senders: int = 1) -> Iterator[None
     finally:
         stopped.set()
         for thread in threads:
-            thread.join(PATIENCE_SECONDS)
+            ended(thread)
 
 
 def place(store: Store, **draft: Any) -> Order:
@@ -91,7 +89,7 @@ def test_a_mail_arrives_over_tls_in_text_and_html_with_its_head(
     place(store)
 
     with sending(store, mail_server.settings()):
-        until("it is sent", lambda: states(store) == [MailState.SENT], PATIENCE_SECONDS)
+        until("it is sent", lambda: states(store) == [MailState.SENT])
 
     (received,) = mail_server.received
     (mail,), _ = store.mails.page()
@@ -110,7 +108,7 @@ def test_two_senders_send_each_mail_once(store: Store, mail_server: RealMailServ
         place(store)
 
     with sending(store, mail_server.settings(), senders=2):
-        until("all are sent", lambda: states(store) == [MailState.SENT] * 30, PATIENCE_SECONDS)
+        until("all are sent", lambda: states(store) == [MailState.SENT] * 30)
 
     ids = [received.message_id for received in mail_server.received]
     assert len(ids) == 30
@@ -123,11 +121,11 @@ def test_mails_wait_while_the_server_is_away_and_go_when_it_is_back(
     mail_server.stop()
     place(store)
     with sending(store, mail_server.settings()):
-        until("the trouble is told", lambda: store.mails.sender()[1] != "", PATIENCE_SECONDS)
+        until("the trouble is told", lambda: store.mails.sender()[1] != "")
         assert states(store) == [MailState.WAITING]
 
         mail_server.start()
-        until("it is sent", lambda: states(store) == [MailState.SENT], PATIENCE_SECONDS)
+        until("it is sent", lambda: states(store) == [MailState.SENT])
 
     assert len(mail_server.received) == 1
     assert store.mails.sender() == (True, "")
@@ -238,7 +236,7 @@ def test_an_answer_that_is_lost_leaves_the_mail_uncertain(store: Store, mail_ser
     with sending(store, mail_server.settings()):
         assert mail_server.arrived.wait(PATIENCE_SECONDS)
         mail_server.break_lines()
-        until("it is uncertain", lambda: states(store) == [MailState.UNCERTAIN], PATIENCE_SECONDS)
+        until("it is uncertain", lambda: states(store) == [MailState.UNCERTAIN])
 
     one_look(store, mail_server.settings())
     assert len(mail_server.received) == 1

@@ -6,16 +6,15 @@ import json
 import signal
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import amqp.exceptions
 import pytest
-from kombu import Connection
 
-from beat.topology import declare
-from cardshop import broker, queues
+from cardshop import queues
 from cardshop.contract.events import EVENT_VERSION, outcome_to_wire
 from monitor.app import Monitor
 from scheduler.domain.rights import Role
@@ -24,31 +23,25 @@ from scheduler.domain.tasks import Task
 from scheduler.shop import orders
 from scheduler.shop.tasks import claim
 from scheduler.store.dead_letters import DeadLetter
-from scheduler.store.store import Store
+from scheduler.store.monitors import MonitorSeen
+from scheduler.store.store import Store, wait_for
 from tests.real_services import RealMongod, RealRabbit
-from tests.shop import a_draft, add_workers, image_built, new_store
+from tests.shop import Clock, a_draft, add_workers, image_built, new_store, same_store
+from tests.workers import ended, until
 
 
 @pytest.fixture
 def store(mongod: RealMongod, rabbit: RealRabbit) -> Store:
-    with connect(rabbit, "beat") as connection:
-        declare(connection, ["writer-1", "writer-2"])
-        with connection.channel() as channel:
-            queues.EVENT_QUEUE(channel).purge()
+    rabbit.begin_anew()
     store = new_store(mongod.uri)
     add_workers(store, Role.CREATOR, 10)
     return store
 
 
-def connect(rabbit: RealRabbit, username: str) -> Connection:
-    address = rabbit.address
-    return broker.connection(address.host, address.port, username, rabbit.password, rabbit.ca_file)
-
-
 def tell(rabbit: RealRabbit, username: str, *bodies: Any, user_id: str | None = "same") -> None:
     """Publishes events as ``username``."""
     properties = {} if user_id is None else {"user_id": username if user_id == "same" else user_id}
-    with connect(rabbit, username) as connection:
+    with rabbit.patient_connection(username) as connection:
         producer = connection.Producer(exchange=queues.EVENT_EXCHANGE, auto_declare=False)
         for body in bodies:
             producer.publish(
@@ -64,7 +57,7 @@ def tell(rabbit: RealRabbit, username: str, *bodies: Any, user_id: str | None = 
 @contextmanager
 def monitoring(rabbit: RealRabbit, store: Store) -> Iterator[None]:
     stopped = threading.Event()
-    monitor = Monitor(connect(rabbit, "monitor"), store, stopped.wait)
+    monitor = Monitor(rabbit.connection("monitor"), store, stopped.wait)
     thread = threading.Thread(target=monitor.run)
     thread.start()
     try:
@@ -72,12 +65,13 @@ def monitoring(rabbit: RealRabbit, store: Store) -> Iterator[None]:
     finally:
         monitor.should_stop = True
         stopped.set()
-        thread.join(20)
+        ended(thread)
 
 
-def eventually(holds: Callable[[], bool]) -> bool:
-    pause = threading.Event()
-    return any(holds() or pause.wait(0.1) for _ in range(200))
+def succeeds(store: Store, *images: Task) -> None:
+    """Waits until it is folded that the images are built."""
+    done = {TaskState.SUCCEEDED}
+    until("all are built", lambda: {store.tasks.get(image.id).state for image in images} == done)
 
 
 def letters(store: Store) -> list[DeadLetter]:
@@ -114,7 +108,7 @@ def test_an_outcome_told_while_no_monitor_ran_is_folded_later(rabbit: RealRabbit
     tell(rabbit, "creator-1", success(image))
 
     with monitoring(rabbit, store):
-        assert eventually(lambda: store.tasks.get(image.id).state is TaskState.SUCCEEDED)
+        succeeds(store, image)
 
     assert store.orders.get(image.order_id).state is OrderState.BUILT
 
@@ -125,7 +119,7 @@ def test_events_that_wait_survive_a_killed_rabbitmq(rabbit: RealRabbit, store: S
     rabbit.restart()
 
     with monitoring(rabbit, store):
-        assert eventually(lambda: store.tasks.get(image.id).state is TaskState.SUCCEEDED)
+        succeeds(store, image)
 
 
 def test_rabbitmq_refuses_an_event_under_another_name(rabbit: RealRabbit, store: Store) -> None:
@@ -153,7 +147,7 @@ def test_what_can_not_be_believed_or_understood_is_a_dead_letter(
     tell(rabbit, sender, success(image) | change)
 
     with monitoring(rabbit, store):
-        assert eventually(lambda: bool(letters(store)))
+        until("there is a dead letter", lambda: letters(store))
 
     assert why in letters(store)[0].why
     assert store.tasks.get(image.id).state is TaskState.STARTED
@@ -166,7 +160,7 @@ def test_a_broken_message_does_not_stop_those_behind_it(rabbit: RealRabbit, stor
     tell(rabbit, "creator-1", success(image))
 
     with monitoring(rabbit, store):
-        assert eventually(lambda: store.tasks.get(image.id).state is TaskState.SUCCEEDED)
+        succeeds(store, image)
 
     assert len(letters(store)) == 2
 
@@ -180,8 +174,8 @@ def test_an_event_that_the_database_can_not_keep_does_not_stop_the_others(
     tell(rabbit, "creator-1", success(images[2]))
 
     with monitoring(rabbit, store):
-        assert eventually(lambda: store.tasks.get(images[2].id).state is TaskState.SUCCEEDED)
-        assert eventually(lambda: bool(letters(store)))
+        succeeds(store, images[2])
+        until("there is a dead letter", lambda: letters(store))
 
     assert [store.tasks.get(image.id).state for image in images] == ["succeeded", "started", "succeeded"]
     assert "can't be kept" in letters(store)[0].why
@@ -189,13 +183,24 @@ def test_an_event_that_the_database_can_not_keep_does_not_stop_the_others(
 
 def test_a_monitor_tells_how_late_it_folds_and_how_much_waits(rabbit: RealRabbit, store: Store) -> None:
     image = a_claimed_image(store)
-    tell(rabbit, "creator-1", success(image) | {"timestamp": store.clock().timestamp() - 60})
+    clock = Clock()
+    store = same_store(store, clock)
+    happened = clock.now - timedelta(seconds=60)
+    tell(rabbit, "creator-1", success(image) | {"timestamp": happened.timestamp()})
+
+    def next_reading() -> MonitorSeen:
+        # Of what was folded since the one before; the monitor makes one whenever a second is over.
+        clock.forward(timedelta(seconds=1))
+        (seen,) = until("a reading", lambda: [it for it in store.monitors.every() if it.at == clock.now])
+        assert isinstance(seen, MonitorSeen)
+        return seen
 
     with monitoring(rabbit, store):
-        assert eventually(lambda: any(seen.reading.folded == 1 for seen in store.monitors.every()))
-        told = store.monitors.every()[0]
+        while (told := next_reading()).reading.folded == 0:
+            pass
 
-    assert told.reading.longest_lag_seconds == pytest.approx(60, abs=15)
+    assert told.reading.folded == 1
+    assert 60 <= told.reading.longest_lag_seconds <= (clock.now - happened).total_seconds()
     assert told.reading.queue_length == 0
     assert not told.silent
     assert store.monitors.every() == []  # it ended, and said so
@@ -210,7 +215,7 @@ def test_a_broken_message_that_comes_a_thousand_times_is_one_dead_letter(
     tell(rabbit, "creator-1", success(image))
 
     with monitoring(rabbit, store):
-        assert eventually(lambda: store.tasks.get(image.id).state is TaskState.SUCCEEDED)
+        succeeds(store, image)
 
     assert [letter.times for letter in letters(store)] == [5]
 
@@ -224,7 +229,8 @@ def test_events_wait_in_their_queue_while_the_database_is_away(
         mongod.stop(signal.SIGKILL)
         tell(rabbit, "creator-1", success(image))
         mongod.start()
-        assert eventually(lambda: store.tasks.get(image.id).state is TaskState.SUCCEEDED)
+        wait_for(store)
+        succeeds(store, image)
 
     assert letters(store) == []
 
@@ -235,9 +241,7 @@ def test_two_monitors_share_the_events_of_a_task(rabbit: RealRabbit, store: Stor
     tell(rabbit, "creator-1", *told, *(success(image) | {"seq": 60} for image in images))
 
     with monitoring(rabbit, store), monitoring(rabbit, store):
-        assert eventually(
-            lambda: all(store.tasks.get(image.id).state is TaskState.SUCCEEDED for image in images)
-        )
+        succeeds(store, *images)
 
     for image in images:
         task = store.tasks.get(image.id)

@@ -17,6 +17,7 @@ from tests.api import Api, new_api
 from tests.real_services import RealMongod
 from tests.schedules import HOURLY, WORK, add, beat
 from tests.shop import Clock
+from tests.workers import until
 
 
 @pytest.fixture
@@ -206,7 +207,7 @@ def test_a_job_with_a_fault_stops_no_other(api: Api, clock: Clock) -> None:
 def test_a_slow_job_keeps_no_other_from_running(api: Api, clock: Clock) -> None:
     def job(schedule: Schedule) -> str:
         if schedule.name == "slow":
-            release.wait(30)
+            release.wait()
         return "Done."
 
     release = threading.Event()
@@ -215,15 +216,12 @@ def test_a_slow_job_keeps_no_other_from_running(api: Api, clock: Clock) -> None:
     clock.forward(timedelta(minutes=10))
     worker = beat(api, job)
     worker.tick()
-    for _ in range(100):
-        if api.store.schedules.get("quick").last_state is RunState.GOOD:
-            break
-        release.wait(0.05)
-
-    assert api.store.schedules.get("quick").last_state is RunState.GOOD
-    assert api.store.schedules.get("slow").last_state is RunState.RUNNING
-    release.set()
-    worker.join_runs()
+    try:
+        until("quick ran", lambda: api.store.schedules.get("quick").last_state is RunState.GOOD)
+        assert api.store.schedules.get("slow").last_state is RunState.RUNNING
+    finally:
+        release.set()
+        worker.join_runs()
 
 
 def test_a_change_is_seen_at_the_next_tick_and_ticks_are_seconds_apart(api: Api, clock: Clock) -> None:

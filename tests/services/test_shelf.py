@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
 
 from cardshop.metalink import read_metalink
 from cardshop.stack.waiting import wait_for
 from tests.api import new_api, read_catalogue
-from tests.real_services import RealMongod
-from tests.served_shelf import ServedShelf, served_shelf
+from tests.real_services import PATIENCE_SECONDS, RealMongod
+from tests.served_shelf import ServedShelf, asked, served_shelf
 from tests.zims import damaged_copies, make_zim
 from warehouse.shelf.books import SETTLED_SECONDS, Shelf
 
@@ -37,7 +36,7 @@ def on_time(folder: Path, name: str, title: str = "A library") -> Path:
 
 def test_a_file_that_is_put_into_the_folder_can_be_ordered(served: ServedShelf, mongod: RealMongod) -> None:
     zim = on_time(served.folder, "local guide (1).zim", "A guide of ours")
-    wait_for("The guide", lambda: served.shows("A guide of ours"), 30)
+    wait_for("The guide", lambda: served.shows("A guide of ours"), PATIENCE_SECONDS)
     api = new_api(mongod.uri)
 
     idents = read_catalogue(api, served.feed_url, "shelf")
@@ -51,18 +50,18 @@ def test_a_file_that_is_put_into_the_folder_can_be_ordered(served: ServedShelf, 
     )
     fitted = api.post("/v1/recipes/fit", {"contents": idents, "base": "cardshop-amd64", "size": "8 GB"})
     assert fitted["fits"]
-    picture = requests.get(f"{served.url}/illustrations/local guide (1).zim", timeout=5)
+    picture = asked(f"{served.url}/illustrations/local guide (1).zim")
     assert (picture.status_code, picture.content[:4]) == (200, b"\x89PNG")
 
 
 def test_a_file_is_fetched_in_ranges_as_its_metalink_says(served: ServedShelf) -> None:
     zim = on_time(served.folder, "guide.zim", "A guide")
-    wait_for("The guide", lambda: served.shows("A guide"), 30)
+    wait_for("The guide", lambda: served.shows("A guide"), PATIENCE_SECONDS)
     address = f"{served.url}/files/guide.zim"
 
-    told = read_metalink(requests.get(f"{address}.meta4", timeout=5).content, url=address)
-    part = requests.get(told.urls[0], headers={"Range": "bytes=100-199"}, timeout=5)
-    whole = requests.get(told.urls[0], timeout=5).content
+    told = read_metalink(asked(f"{address}.meta4").content, url=address)
+    part = asked(told.urls[0], headers={"Range": "bytes=100-199"})
+    whole = asked(told.urls[0]).content
 
     assert told.urls == (address,)
     assert (told.name, told.size_bytes) == ("guide.zim", zim.stat().st_size)
@@ -74,10 +73,10 @@ def test_a_file_is_fetched_in_ranges_as_its_metalink_says(served: ServedShelf) -
 
 def test_a_feed_that_did_not_change_is_not_sent_again(served: ServedShelf) -> None:
     on_time(served.folder, "guide.zim", "A guide")
-    wait_for("The guide", lambda: served.shows("A guide"), 30)
-    first = requests.get(served.feed_url, timeout=5)
+    wait_for("The guide", lambda: served.shows("A guide"), PATIENCE_SECONDS)
+    first = asked(served.feed_url)
 
-    again = requests.get(served.feed_url, headers={"If-None-Match": first.headers["ETag"]}, timeout=5)
+    again = asked(served.feed_url, headers={"If-None-Match": first.headers["ETag"]})
 
     assert (again.status_code, again.content) == (304, b"")
 
@@ -89,7 +88,7 @@ def test_nothing_but_offered_files_is_handed_out(served: ServedShelf, address: s
     (served.folder.parent / "secret.zim").write_bytes(b"secret")
     (served.folder / "secret").write_bytes(b"secret")
 
-    assert requests.get(served.url + address, timeout=5).status_code == 404
+    assert asked(served.url + address).status_code == 404
 
 
 def test_a_damaged_file_is_shown_as_bad_and_hides_no_other(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from cardshop.contract.errors import ImageDamaged, NotFound
 from cardshop.image_format import BlockMap
 from cardshop.stack.waiting import wait_for
+from tests.real_services import PATIENCE_SECONDS
 from tests.warehouses import (
     DIGEST,
     MIB,
@@ -139,7 +140,7 @@ def test_a_slow_scheduler_holds_up_nobody_who_is_logged_in(warehouse: RealWareho
     with warehouse.scheduler.answering_nobody():
         asking = threading.Thread(target=lambda: warehouse.ftp(warehouse.scheduler.token("upload")).close())
         asking.start()
-        wait_for("the question", lambda: warehouse.scheduler.waiting > 0, 10)
+        assert warehouse.scheduler.waiting.acquire(timeout=PATIENCE_SECONDS)
 
         stored_size = ftp.sendcmd("NOOP")
 
@@ -162,7 +163,7 @@ def test_any_ftps_client_can_fetch_an_image_with_its_token(warehouse: RealWareho
             f"ftp://127.0.0.1:{warehouse.port}/{IMAGE}",
         ],
         check=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
 
     assert same_bytes(tmp_path / "by-curl", tmp_path / "built" / IMAGE)
@@ -181,7 +182,7 @@ def test_sessions_leave_no_thread_and_no_descriptor_behind(warehouse: RealWareho
             channel.recv(1000)
         cut.close()
 
-    wait_for("the end of the sessions", lambda: resources(warehouse.pid) <= before, 30)
+    wait_for("the end of the sessions", lambda: resources(warehouse.pid) <= before, PATIENCE_SECONDS)
 
 
 def test_the_warehouse_ends_cleanly_when_told_to(warehouse: RealWarehouse) -> None:
@@ -202,7 +203,7 @@ def test_a_token_of_another_image_finds_nothing(warehouse: RealWarehouse, tmp_pa
 def test_an_expired_token_ends_an_open_sessions_rights(warehouse: RealWarehouse) -> None:
     ftp = warehouse.ftp(warehouse.scheduler.token("upload", life=timedelta(seconds=1)))
 
-    wait_for("the end of the token", lambda: "530" in reply_of(ftp.sendcmd, f"SIZE {PART}"), 10)
+    wait_for("the end of the token", lambda: "530" in reply_of(ftp.sendcmd, f"SIZE {PART}"), PATIENCE_SECONDS)
 
     assert "expired" in reply_of(ftp.sendcmd, f"SIZE {PART}")
     ftp.close()
