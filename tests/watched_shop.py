@@ -14,9 +14,11 @@ from scheduler.shop.silence import sweep
 from scheduler.shop.tasks import claim
 from scheduler.store.monitors import Reading
 from scheduler.store.outbox import LineKind, OutboxLine
+from scheduler.store.workers import WorkerSeen
 from tests.shop import Clock, image_built, new_store, told
 
-LIMITS = Limits()
+LIMITS = Limits(task=timedelta(minutes=3))
+"""Of a task less than its default: there is a sweep for each ten seconds that are to pass."""
 
 
 class WatchedShop:
@@ -33,9 +35,11 @@ class WatchedShop:
         """What happens within a moment, then a sweep; how many tasks timed out."""
         if not self.deaf:
             self.store.monitors.put(Reading("desk:1", self.clock.now, 0, 0.0, 0.0, 0.0, waiting_events))
-            for worker in self.store.workers.every():
-                if worker.username not in self.silent and worker.state != "offline":
-                    self.store.workers.seen(worker.username, worker.kind, worker.hostname, online=True)
+            self.store.workers.seen_all(
+                WorkerSeen(worker.username, worker.kind, worker.hostname, online=True)
+                for worker in self.store.workers.every()
+                if worker.username not in self.silent and worker.state != "offline"
+            )
         return sweep(self.store, LIMITS)
 
     def forward(self, span: timedelta) -> int:

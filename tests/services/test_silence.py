@@ -325,7 +325,7 @@ def test_an_images_message_that_the_broker_lost_is_sent_anew_once_creators_idle(
     assert lost.state is TaskState.QUEUED
 
     for number in range(1, 20):  # the only creator works at the first for long: the second has to wait
-        shop.forward(timedelta(minutes=5))
+        shop.forward(LIMITS.task / 3)
         shop.tell(building, EventType.TASK_PROGRESS, seq=number, body=Progress("build", number, 100, "steps"))
     assert shop.image(second.id) == lost
     shop.tell(building, EventType.TASK_SUCCEEDED, seq=20, body=image_built())
