@@ -129,6 +129,7 @@ def celery_app(connection: Connection) -> Celery:
     app.conf.update(
         broker_use_ssl=connection.ssl,
         broker_transport_options={"confirm_publish": True},
+        broker_connection_timeout=connection.connect_timeout,
         task_serializer="json",
         accept_content=["json"],
         event_exchange=names.EVENT_EXCHANGE,

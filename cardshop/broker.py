@@ -13,6 +13,10 @@ from cardshop.contract import names
 HEARTBEAT_SECONDS = 30
 """A connection that is dead is noticed after two of these."""
 
+CONNECT_SECONDS = 20.0
+"""Longest wait for each answer while a connection is made. RabbitMQ gives the scheduler 15 s to say who may
+log in: a busy machine needs some of them, and who hangs up early only asks again."""
+
 
 def tls_options(ca_file: Path, host: str) -> dict[str, Any]:
     """What py-amqp needs to speak TLS to ``host``, verified."""
@@ -30,6 +34,6 @@ def connection(host: str, port: int, username: str, password: str, ca_file: Path
         transport="pyamqp",
         ssl=tls_options(ca_file, host),
         heartbeat=HEARTBEAT_SECONDS,
-        connect_timeout=5,
+        connect_timeout=CONNECT_SECONDS,
         transport_options={"confirm_publish": True},
     )

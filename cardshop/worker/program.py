@@ -129,7 +129,7 @@ def _celery_app(settings: WorkerSettings, job: Job[Any], child: Child) -> Celery
     app.conf.update(
         broker_use_ssl=broker.tls_options(settings.ca_file, settings.broker_host),
         broker_heartbeat=broker.HEARTBEAT_SECONDS,
-        broker_connection_timeout=5,
+        broker_connection_timeout=broker.CONNECT_SECONDS,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # for ever
         broker_channel_error_retry=True,  # a queue that beat hasn't declared yet; a scheduler that is away

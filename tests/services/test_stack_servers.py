@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import socketserver
 import ssl
+import threading
 from typing import Any
 
 import kombu
@@ -11,7 +14,15 @@ import pymongo
 import pytest
 from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
-from tests.real_services import RealMongod, RealRabbit
+from cardshop import broker
+from cardshop.settings import Address
+from tests.real_services import PATIENCE_SECONDS, RealMongod, RealRabbit
+
+REFUSED_SECONDS = 2.0
+"""A server that refuses how it is spoken to is asked for this long."""
+
+LATE_SECONDS = 7.0
+"""As long as a log-in was seen to take on two cores that ran four brokers."""
 
 
 def broker_connection(rabbit: RealRabbit, password: str) -> kombu.Connection:
@@ -22,12 +33,12 @@ def broker_connection(rabbit: RealRabbit, password: str) -> kombu.Connection:
         password=password,
         virtual_host="cardshop",
         ssl={"ca_certs": str(rabbit.ca_file), "cert_reqs": ssl.CERT_REQUIRED},
-        connect_timeout=10,
+        connect_timeout=PATIENCE_SECONDS,
     )
 
 
-def database_client(uri: str) -> pymongo.MongoClient[dict[str, Any]]:
-    return pymongo.MongoClient(uri, serverSelectionTimeoutMS=2000)
+def database_client(uri: str, seconds: float = PATIENCE_SECONDS) -> pymongo.MongoClient[dict[str, Any]]:
+    return pymongo.MongoClient(uri, serverSelectionTimeoutMS=seconds * 1000)
 
 
 def test_rabbit_takes_a_log_in_over_tls_that_our_authority_signed(rabbit: RealRabbit) -> None:
@@ -42,11 +53,57 @@ def test_rabbit_refuses_a_wrong_password(rabbit: RealRabbit) -> None:
         connection.connect()
 
 
-def test_rabbit_does_not_speak_plain_amqp(rabbit: RealRabbit) -> None:
-    with socket.create_connection((rabbit.address.host, rabbit.address.port), timeout=10) as plain:
-        plain.sendall(b"AMQP\x00\x00\x09\x01")
+class SlowLine(socketserver.BaseRequestHandler):
+    """Relays to RabbitMQ; what that says after its part of TLS comes late."""
 
-        answer = plain.recv(8)
+    rabbit: Address
+
+    def handle(self) -> None:
+        said = threading.Semaphore(0)  # how often the client spoke
+        with socket.create_connection((self.rabbit.host, self.rabbit.port)) as broker_end:
+            answering = threading.Thread(target=self._answer, args=(broker_end, said))
+            answering.start()
+            with contextlib.suppress(OSError):
+                while data := self.request.recv(65536):
+                    said.release()
+                    broker_end.sendall(data)
+                broker_end.shutdown(socket.SHUT_WR)
+            answering.join()
+
+    def _answer(self, broker_end: socket.socket, said: threading.Semaphore) -> None:
+        said.acquire()
+        with contextlib.suppress(OSError):
+            while data := broker_end.recv(65536):
+                if said.acquire(blocking=False):
+                    threading.Event().wait(LATE_SECONDS)
+                    said = threading.Semaphore(0)  # once
+                self.request.sendall(data)
+            self.request.shutdown(socket.SHUT_WR)
+
+
+def test_a_broker_that_takes_its_time_to_let_a_service_in_is_waited_for(rabbit: RealRabbit) -> None:
+    handler = type("Line", (SlowLine,), {"rabbit": rabbit.address})
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as line:
+        threading.Thread(target=line.serve_forever, args=(0.05,)).start()
+        port = line.server_address[1]
+        made = broker.connection("127.0.0.1", port, "beat", rabbit.password, rabbit.ca_file)
+        try:
+            with made as connection:
+                connection.connect()
+
+                assert connection.connected
+        finally:
+            line.shutdown()
+
+
+def test_rabbit_does_not_speak_plain_amqp(rabbit: RealRabbit) -> None:
+    address = (rabbit.address.host, rabbit.address.port)
+    answer = b""
+
+    with socket.create_connection(address, timeout=PATIENCE_SECONDS) as plain:
+        plain.sendall(b"AMQP\x00\x00\x09\x01")
+        with contextlib.suppress(ConnectionError):  # a word of TLS, or the end
+            answer = plain.recv(8)
 
     assert not answer.startswith((b"AMQP", b"\x01"))
 
@@ -69,7 +126,7 @@ def test_mongod_builds_an_index_over_data(mongod: RealMongod) -> None:
         old.insert_many([{"number": number} for number in range(100)])
 
         client["index_over_data"].command(
-            "createIndexes", "documents", indexes=[{"key": {"number": 1}, "name": "new"}], maxTimeMS=20_000
+            "createIndexes", "documents", indexes=[{"key": {"number": 1}, "name": "new"}], maxTimeMS=60_000
         )
 
         assert "new" in old.index_information()
@@ -87,7 +144,7 @@ def test_mongod_does_not_speak_without_tls(mongod: RealMongod) -> None:
     plain = mongod.uri.split("&tls=")[0]
 
     with (
-        database_client(plain) as client,
+        database_client(plain, REFUSED_SECONDS) as client,
         pytest.raises(ServerSelectionTimeoutError),
     ):
         client["cardshop"]["orders"].find_one()
