@@ -14,7 +14,6 @@ from ftplib import error_perm, error_temp
 from pathlib import Path
 
 import pytest
-import requests
 
 from cardshop.contract.errors import (
     Conflict,
@@ -26,12 +25,14 @@ from cardshop.contract.errors import (
     NotFound,
 )
 from cardshop.metalink import read_metalink
+from cardshop.stack.waiting import wait_for
 from creator.cache import Cache
 from creator.fetch import fetch
 from tests.card_library import a_content
 from tests.image_plans import WEB
 from tests.lines import ProneLine
-from tests.served_shelf import served_shelf
+from tests.real_services import PATIENCE_SECONDS
+from tests.served_shelf import asked, served_shelf
 from tests.warehouses import MIB, RealWarehouse, make_image, names, real_warehouse, silent
 from tests.zims import make_zim
 from warehouse.shelving import ABANDONED, ShelfFolder
@@ -97,19 +98,24 @@ def test_a_name_is_kept_as_it_was_given(warehouse: RealWarehouse, zim: Path, nam
 
 def test_an_upload_goes_on_where_the_line_was_cut(tmp_path: Path, zim: Path) -> None:
     with real_warehouse(tmp_path, host="127.0.0.2") as warehouse, ProneLine(warehouse) as line:
+        part = f"{sha256(zim)}.zim.part"
         cut: list[int] = []
 
         def cut_once(done: int, _total: int) -> None:
             if done > 2 * MIB and not cut:
                 cut.append(done)
                 line.cut()
+                # What was on its way still arrives: an upload that asks before that sends it again.
+                wait_for(
+                    "the cut session's end", lambda: f"file='{part}'" in warehouse.log(), PATIENCE_SECONDS
+                )
 
         with warehouse.client("shelve") as client:
             client.shelve(zim, sha256(zim), zim.name, replace=False, observe=cut_once)
 
         assert line.cuts > 0
         assert (warehouse.shelf / "guide.zim").read_bytes() == zim.read_bytes()
-        assert warehouse.bytes_received(f"{sha256(zim)}.zim.part") == zim.stat().st_size
+        assert warehouse.bytes_received(part) == zim.stat().st_size
 
 
 def test_an_upload_goes_on_after_the_warehouse_was_killed(warehouse: RealWarehouse, zim: Path) -> None:
@@ -236,7 +242,7 @@ def test_a_build_that_fetches_a_file_gets_the_one_that_was_ordered_or_one_clear_
     with served_shelf(warehouse.shelf, tmp_path / "state") as shelf:
         shelf.wait_for_files(1)
         address = f"{shelf.url}/files/guide.zim"
-        link = read_metalink(requests.get(f"{address}.meta4", timeout=5).content, url=address)
+        link = read_metalink(asked(f"{address}.meta4").content, url=address)
         content = a_content(ordered, url=link.urls[0], sha256=link.sha256, metalink=f"{address}.meta4")
         cache = Cache(tmp_path / "cache")
         try:
@@ -266,9 +272,9 @@ def test_a_file_that_is_too_large_is_refused_before_a_byte_of_it(tmp_path: Path,
 
 def test_a_file_that_the_disk_has_no_room_for_is_refused_before_a_byte_of_it(tmp_path: Path) -> None:
     with real_warehouse(tmp_path, CARDSHOP_SHELF_FILE_BYTES=ENDLESS) as warehouse:
-        free = shutil.disk_usage(warehouse.shelf).free
+        more_than_is_free = shutil.disk_usage(warehouse.shelf).total
         with warehouse.ftp(warehouse.scheduler.token("shelve")) as ftp:
-            ftp.sendcmd(f"ALLO {free}")
+            ftp.sendcmd(f"ALLO {more_than_is_free}")
             with pytest.raises(error_perm, match=r"552 .* GB to give; the file needs"):
                 ftp.transfercmd(f"STOR {'a' * 64}.zim.part")
 
