@@ -23,8 +23,8 @@ from cardshop.stack.waiting import wait_for
 
 PORTS = ("library-feed", "library-mirror")
 
-RELOAD_SECONDS = 30.0
-"""For kiwix-serve to notice a new book list; it looks each second."""
+RELOAD_SECONDS = 120.0
+"""For kiwix-serve to notice a new book list, on a busy machine too; it looks each second."""
 
 PIECE_BYTES = 1024 * 1024
 

@@ -22,11 +22,11 @@ from cardshop.stack.shape import Shape
 from cardshop.stack.supervisor import ServiceState, Supervisor, required_plain
 from cardshop.stack.waiting import listens, wait_for
 
-READY_SECONDS = 90.0
+READY_SECONDS = 240.0
 """For one service; RabbitMQ takes 8 on a small machine, and more when all start at once."""
 
 SHUT_DOWN_SECONDS = 120.0
-SEED_SECONDS = 120.0
+SEED_SECONDS = 240.0
 LAST_LINES = 5
 
 Observe = Callable[[str, str], None]

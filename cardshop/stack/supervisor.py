@@ -70,7 +70,7 @@ class Supervisor:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         run(
             [sys.executable, "-m", "supervisor.supervisord", "-c", self._settings],
-            timeout=30,
+            timeout=120,
             cwd=self._folder.root,
             env={**environment, MARK: str(self._folder.root)},
         )
