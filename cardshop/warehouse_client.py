@@ -129,9 +129,10 @@ class Warehouse:
             observe: is told the progress, in bytes.
 
         Raises:
-            ContentDamaged: it is no sound ZIM file that the shelf would offer; nothing of it stays there.
+            InvalidInput: it is no sound ZIM file or too large, or can't have its name; nothing of it stays.
+            ContentDamaged: it did not arrive as it was sent, or it changed meanwhile.
             Conflict: another file has the name, or the shop has no shelf.
-            InvalidInput, NoSpace: the file is too large.
+            NoSpace: the shelf's disk has too little room.
             NotAuthenticated, NotAllowed: the token is not good for this.
             Unavailable: nothing moved for too long.
         """

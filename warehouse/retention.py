@@ -35,11 +35,11 @@ class Retention(threading.Thread):
     def run(self) -> None:
         """Until the process ends; a scheduler that is away is asked again."""
         while True:
-            try:
-                self._shelf.drop_abandoned(datetime.now(UTC))
-                self.delete_given_up()
-            except (CardshopError, OSError) as error:
-                _log.warning("nothing-deleted", reason=str(error))
+            for delete in (self.delete_given_up, self._drop_abandoned):
+                try:
+                    delete()
+                except (CardshopError, OSError) as error:
+                    _log.warning("nothing-deleted", reason=str(error))
             if self._stopped.wait(ASK_SECONDS):
                 return
 
@@ -65,3 +65,6 @@ class Retention(threading.Thread):
             else:
                 self._folder.delete(digest)
                 _log.info("image-deleted", digest=digest)
+
+    def _drop_abandoned(self) -> None:
+        self._shelf.drop_abandoned(datetime.now(UTC))

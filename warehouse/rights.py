@@ -80,9 +80,14 @@ def _is_for_shelf(command: str, name: str) -> bool:
         case "SITE":
             return name == "REPLACE"
         case "STOR" | "RNFR":
-            return _SHELF_PART.fullmatch(name) is not None
+            return is_shelf_part(name)
         case "RNTO" | "DELE":
             return is_zim_name(name)
         case "SIZE":
-            return _SHELF_PART.fullmatch(name) is not None or is_zim_name(name)
+            return is_shelf_part(name) or is_zim_name(name)
     return False
+
+
+def is_shelf_part(name: str) -> bool:
+    """Whether a file that is on its way to the shelf has the name."""
+    return _SHELF_PART.fullmatch(name) is not None

@@ -34,7 +34,7 @@ from cardshop.programs import run
 from cardshop.transfer.shelving import check_patience
 from warehouse.filesystem import file_sha256, file_size, rename_safely
 from warehouse.open_files import PartFile
-from warehouse.rights import PART
+from warehouse.rights import PART, is_shelf_part
 
 KEPT_FREE_BYTES = 1_000_000_000
 """Of the disk: images may share it, and a full one stops them."""
@@ -121,7 +121,8 @@ class ShelfFolder:
 
         Raises:
             NotFound: there is no such part.
-            ContentDamaged: it isn't the file that was sent, or the shelf would not offer it; it is gone.
+            ContentDamaged: it isn't the file that was sent; it is gone.
+            InvalidInput: the shelf would not offer it; it is gone.
             Conflict: another file has the name, and is not to be replaced.
             Unavailable: another session writes it.
         """
@@ -134,10 +135,11 @@ class ShelfFolder:
                 return
             raise
         with file:
-            problem = _problem(path, name, sha256)
-            if problem:
+            try:
+                _check(path, name, sha256)
+            except (ContentDamaged, InvalidInput):
                 path.unlink()
-                raise ContentDamaged(problem)
+                raise
             with self._renaming:
                 if os.path.lexists(final) and not replace:
                     if final.is_file() and file_sha256(final) == sha256:
@@ -159,7 +161,7 @@ class ShelfFolder:
         if self._set is None:
             return
         for path in self._set.glob(f"*.zim{PART}"):
-            if _changed_at(path.lstat()) + ABANDONED < now:
+            if is_shelf_part(path.name) and _changed_at(path.lstat()) + ABANDONED < now:
                 _log.info("part-deleted", file=path.name)
                 path.unlink()
 
@@ -194,21 +196,25 @@ class ShelfFolder:
             self._arriving.append((file, size_bytes))
 
 
-def _problem(path: Path, name: str, sha256: str) -> str:
-    """Why the shelf can't have the file under that name; empty: it can.
+def _check(path: Path, name: str, sha256: str) -> None:
+    """Looks at the file in a process of its own.
 
-    Looked at in a process of its own: reading a file of many gigabytes holds up no session there, and a
-    damaged one takes only that process with it.
+    Reading one of many gigabytes holds up no session there, and a damaged one takes only that process along.
+
+    Raises:
+        ContentDamaged: its bytes are not those of the checksum.
+        InvalidInput: the shelf would not offer it under that name.
     """
     program = [sys.executable, "-P", "-m", "warehouse.shelf.check", str(path), name]
     try:
         found = json.loads(run(program, timeout=check_patience(path.stat().st_size)).stdout)
     except (ProgramFailed, ValueError) as error:
         _log.warning("not-checked", file=name, reason=str(error))
-        return "It can't be read as a ZIM file."
+        raise InvalidInput("It can't be read as a ZIM file.") from None
     if found["sha256"] and found["sha256"] != sha256:
-        return "What arrived is not the file that was sent. Upload it again."
-    return str(found["problem"])
+        raise ContentDamaged("What arrived is not the file that was sent. Upload it again.")
+    if found["problem"]:
+        raise InvalidInput(str(found["problem"]))
 
 
 @contextmanager

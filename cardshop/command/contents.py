@@ -12,7 +12,7 @@ from typing import Any
 from cardshop.command.bar import Bar
 from cardshop.command.desk import Desk, Subparsers, noun, verb
 from cardshop.command.output import short
-from cardshop.contract.errors import CardshopError, Conflict, InvalidInput
+from cardshop.contract.errors import Conflict, InvalidInput
 from cardshop.transfer.shelving import ShelvedFile, check_name
 from cardshop.warehouse_client import Warehouse
 
@@ -61,12 +61,7 @@ def upload_files(desk: Desk, arguments: argparse.Namespace) -> None:
     for file, name in named:
         if arguments.replace and any(there.name == name for there in _shelf(desk, arguments)):
             _ask_about_uses(desk, name, "replaced", sure=arguments.yes)
-        try:
-            _upload(desk, arguments, file, name)
-        except CardshopError as error:
-            if isinstance(error, Conflict) and not error.hint:
-                error.hint = "--replace puts this one in its place; --as NAME.zim gives it another name."
-            raise
+        _upload(desk, arguments, file, name)
         desk.output.also(f"{name} is on the shelf.")
         done.append({"name": name, "size_bytes": file.stat().st_size})
     desk.output.told(done)

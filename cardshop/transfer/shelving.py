@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cardshop.contract.errors import ContentDamaged, InvalidInput, NotFound, Unavailable
+from cardshop.contract.errors import Conflict, ContentDamaged, InvalidInput, NotFound, Unavailable
 from cardshop.metalink import is_zim_name
 from cardshop.transfer.session import Session
 
@@ -58,16 +58,22 @@ class Shelving:
         """Sends what the warehouse does not have yet, and has the file checked and named.
 
         Raises:
-            ContentDamaged: the warehouse finds that it is no sound ZIM file; nothing of it stays there.
+            InvalidInput: it is no sound ZIM file or too large, or can't have its name; nothing of it stays.
+            ContentDamaged: it did not arrive as it was sent, or it changed meanwhile.
             Conflict: another file has the name, or the shop has no shelf.
-            InvalidInput: it is too large, or its name can't be.
             NoSpace: the shelf's disk has too little room.
             Unavailable: the connection broke.
         """
-        here = session.size(self._part)
-        if not here and session.size(self._name) == self._size and self._is_there(session):
+        here, there = session.size(self._part), session.size(self._name)
+        if not here and there == self._size and self._is_there(session):
             self._observe(self._size, self._size)
             return
+        if there and not self._replace and (there != self._size or not here):
+            raise Conflict(
+                f"There is another {self._name} on the shelf.",
+                hint="--replace puts this one in its place; --as NAME.zim gives it another name.",
+                field="FILE",
+            )
         self._send(session, here)
         try:
             self._complete(session)
@@ -100,7 +106,9 @@ class Shelving:
                 self._observe(file.tell(), self._size)
 
     def _complete(self, session: Session) -> None:
-        session.name(self._part, self._name, check_patience(self._size), replace=self._replace)
+        # A little longer than the warehouse gives itself, to hear what it says then.
+        patience = check_patience(self._size) + LEAST_CHECK_SECONDS
+        session.name(self._part, self._name, patience, replace=self._replace)
 
 
 def shelved_files(session: Session) -> list[ShelvedFile]:

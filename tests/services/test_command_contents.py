@@ -131,7 +131,7 @@ def test_a_damaged_file_is_told_and_nothing_is_left(desk: Desk, tmp_path: Path) 
         file.seek(zim.stat().st_size // 2)
         file.write(b"\xff" * 8)
 
-    assert "inner checksum" in desk.run("contents", "upload", str(zim), status=70)
+    assert "inner checksum" in desk.run("contents", "upload", str(zim), status=65)
 
     assert names(desk.warehouse.shelf) == []
 

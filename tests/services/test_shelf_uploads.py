@@ -157,7 +157,7 @@ def test_a_part_that_was_spoilt_is_sent_once_more_whole(warehouse: RealWarehouse
 
 
 def test_a_damaged_file_is_refused_and_nothing_of_it_is_left(warehouse: RealWarehouse, zim: Path) -> None:
-    with pytest.raises(ContentDamaged, match="inner checksum is wrong"):
+    with pytest.raises(InvalidInput, match="inner checksum is wrong"):
         shelve(warehouse, damaged(zim))
 
     assert names(warehouse.shelf) == []
@@ -168,7 +168,7 @@ def test_a_file_that_is_no_zim_file_is_refused_and_nothing_of_it_is_left(
 ) -> None:
     (tmp_path / "guide.zim").write_bytes(os.urandom(MIB))
 
-    with pytest.raises(ContentDamaged, match="no ZIM file"):
+    with pytest.raises(InvalidInput, match="no ZIM file"):
         shelve(warehouse, tmp_path / "guide.zim")
 
     assert names(warehouse.shelf) == []
@@ -180,7 +180,7 @@ def test_a_damaged_file_leaves_the_one_that_it_was_to_replace(
     shelve(warehouse, zim)
     before = zim.read_bytes()
 
-    with pytest.raises(ContentDamaged):
+    with pytest.raises(InvalidInput):
         shelve(warehouse, damaged(zim), replace=True)
 
     assert (warehouse.shelf / "guide.zim").read_bytes() == before
@@ -196,10 +196,36 @@ def test_a_file_of_the_same_name_is_replaced_only_when_asked(
     with pytest.raises(Conflict, match=r"another guide\.zim"):
         shelve(warehouse, other, "guide.zim")
     assert (warehouse.shelf / "guide.zim").read_bytes() == zim.read_bytes()
+    assert warehouse.bytes_received(f"{sha256(other)}.zim.part") == 0
     shelve(warehouse, other, "guide.zim", replace=True)
 
     assert (warehouse.shelf / "guide.zim").read_bytes() == other.read_bytes()
     assert names(warehouse.shelf) == ["guide.zim"]
+
+
+def test_a_file_that_somebody_else_put_there_meanwhile_is_not_replaced(
+    warehouse: RealWarehouse, zim: Path, tmp_path: Path
+) -> None:
+    leave_part(warehouse, zim, zim.stat().st_size)
+    other = make_zim(warehouse.shelf / "guide.zim", "By hand").read_bytes()
+
+    with (
+        warehouse.ftp(warehouse.scheduler.token("shelve")) as ftp,
+        pytest.raises(error_perm, match="not to be replaced"),
+    ):
+        ftp.rename(f"{sha256(zim)}.zim.part", "guide.zim")
+
+    assert (warehouse.shelf / "guide.zim").read_bytes() == other
+
+
+def test_a_damaged_file_that_was_cut_is_not_sent_twice(warehouse: RealWarehouse, zim: Path) -> None:
+    leave_part(warehouse, damaged(zim), MIB)
+
+    with pytest.raises(InvalidInput, match="inner checksum is wrong"):
+        shelve(warehouse, zim)
+
+    assert warehouse.bytes_received(f"{sha256(zim)}.zim.part") == zim.stat().st_size
+    assert names(warehouse.shelf) == []
 
 
 def test_a_file_that_is_there_is_not_sent_again(warehouse: RealWarehouse, zim: Path) -> None:
@@ -299,15 +325,17 @@ def test_more_than_was_announced_is_not_taken(warehouse: RealWarehouse, zim: Pat
 
 
 def test_abandoned_parts_are_deleted_and_those_that_grow_stay(tmp_path: Path) -> None:
-    for name in ("a.zim.part", "b.zim.part", "guide.zim"):
+    abandoned, growing = (f"{letter * 64}.zim.part" for letter in "ab")
+    others = ["guide.zim", "somebody's.zim.part"]
+    for name in (abandoned, growing, *others):
         (tmp_path / name).write_bytes(b"x")
     week_ago = time.time() - ABANDONED.total_seconds() - 60
-    for name in ("a.zim.part", "guide.zim"):
+    for name in (abandoned, *others):
         os.utime(tmp_path / name, (week_ago, week_ago))
 
     ShelfFolder(tmp_path, largest_bytes=1).drop_abandoned(datetime.now(UTC))
 
-    assert names(tmp_path) == ["b.zim.part", "guide.zim"]
+    assert names(tmp_path) == sorted([growing, *others])
 
 
 def test_a_shop_without_a_shelf_says_so(tmp_path: Path, zim: Path) -> None:
