@@ -360,10 +360,15 @@ def test_a_damaged_base_is_one_error_and_nothing_is_fetched_or_left(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="all tests show it when they don't run as root")
 def test_an_ordinary_user_can_build(mirror: Mirror) -> None:
+    if not all(part.stat().st_mode & 0o001 for part in Path(__file__).resolve().parents):
+        pytest.skip("this copy of the code lies where an ordinary user may not read")
     folder = Path(tempfile.mkdtemp())
     try:
         places = make_places(folder)
         plan = make_plan(places, make_content(mirror, "a.zim", zim_bytes(folder, "a.zim")))
+        # First by root: what Python loads when it is needed may lie where others may not read.
+        by_root = build(plan, places, unseen).manifest_sha256
+        discard(places.work, plan.digest)
         for path in (folder, *folder.rglob("*")):
             os.chown(path, NOBODY, NOBODY)
         context = multiprocessing.get_context("fork")
@@ -385,6 +390,6 @@ def test_an_ordinary_user_can_build(mirror: Mirror) -> None:
         by_nobody = answers.get()
         discard(places.work, plan.digest)
 
-        assert by_nobody == build(plan, places, unseen).manifest_sha256
+        assert by_nobody == by_root
     finally:
         shutil.rmtree(folder)
