@@ -30,7 +30,6 @@ from creator.fetch import fetch
 from creator.image.assemble import Card, assemble
 from creator.image.base_image import BaseImage, check_base, open_base
 from creator.image.bill import image_bill
-from creator.image.block_map import mapped_ranges, split
 from creator.image.card_documents import reserve
 from creator.image.copying import Piece, copied_meanwhile
 from creator.image.file_map import system_parts
@@ -108,20 +107,17 @@ def _build_anew(
             card = card_of(plan, base, files, folder.scratch)
             pieces, building = _assemble(plan, base, parts, folder.image_part, card, observe)
             with copied_meanwhile(folder.image_part, pieces, building.add) as filling:
-                checking = _checking(card, filling, folder.image_part, parts, observe)
                 base_checked.add_done_callback(partial(_stop_when_damaged, filling))
                 try:
-                    chunks = prove_contents(folder.image_part, parts, card.tree, filling, checking)
+                    chunks = prove_contents(folder.image_part, parts, card.tree, filling, observe)
                 except FillingEnded:
                     base_checked.result()  # it may be why
                     raise
                 base_checked.result()
-            filled = filling.finished_at or begun
             reserve(folder.image_part, parts, drafted, system.result(), base.built_at)
             manifest = prove(drafted, parts, folder.image_part, card, chunks)
-            checking.finish()
-            _note(Phase.BUILD, plan, seconds, filled - begun)
-            _note(Phase.CHECK, plan, seconds, time.monotonic() - filled)
+            _note(Phase.BUILD, plan, seconds, filling.finished_at - begun)
+            _note(Phase.CHECK, plan, seconds, time.monotonic() - filling.finished_at)
     BlockMap(manifest.bytes, manifest.chunks).to_file(part(folder.block_map))
     part(folder.sbom).write_bytes(sbom)
     manifest.to_file(part(folder.manifest))
@@ -172,18 +168,6 @@ def _assemble(
     pieces = assemble(image, parts, plan.digest, base, card, meter.add)
     meter.at(base_bytes)
     return pieces, meter
-
-
-def _checking(card: Card, filling: Filling, image: Path, parts: Layout, observe: Observe) -> Meter:
-    """Counts what is checked; tells of it when all is in the image, for it is one phase at a time."""
-
-    def tell(phase: Phase, done: int, total: int, unit: str) -> None:
-        if filling.finished_at is not None:
-            observe(phase, done, total, unit)
-
-    files = sum(file.size_bytes for file in card.tree.files)
-    _, ranges = split(mapped_ranges(image, parts), parts.root_offset)
-    return Meter(Phase.CHECK, files + sum(item.length for item in ranges), tell)
 
 
 def _stop_when_damaged(filling: Filling, base_checked: Future[None]) -> None:

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 
+from cardshop.metalink import LONGEST_NAME_BYTES
 from creator.plan import ImagePlan
 
 ZIM_SUFFIX = ".zim"
-LONGEST_NAME_BYTES = 255
 TAKEN = frozenset({
     "catalog", "catch", "content", "meta", "nojs", "portal", "portal-redirect", "random", "raw", "search",
     "skin", "suggest", "viewer",

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cardshop.contract.errors import ContentDamaged, ImageDamaged
+from cardshop.contract.events import Phase
 from cardshop.fit import Layout
 from cardshop.image_format import (
     FILES_FILE,
@@ -26,11 +27,11 @@ from creator.image.filling import Filling, FillingEnded
 from creator.image.proof import check_file_systems, read_files
 from creator.image.tree import File, Tree
 from creator.meter import Meter
-from creator.plan import ImagePlan
+from creator.plan import ImagePlan, Observe
 
 
 def prove_contents(
-    image: Path, parts: Layout, tree: Tree, filling: Filling, meter: Meter
+    image: Path, parts: Layout, tree: Tree, filling: Filling, observe: Observe
 ) -> tuple[Chunk, ...]:
     """Proves the files while they come into the image, each as soon as another program finds it there.
 
@@ -39,7 +40,7 @@ def prove_contents(
         parts: where its partitions are.
         tree: what is put in beside the base.
         filling: how far it is.
-        meter: of the bytes that are read: those of the files, and those of the chunks.
+        observe: told of the bytes that were read, once all is in the image: it is one phase at a time.
 
     Returns:
         The chunks of all that lies behind the boot partition.
@@ -49,7 +50,14 @@ def prove_contents(
         FillingEnded: the files don't come.
         ImageDamaged: a file in the image is not what was put in.
     """
+
+    def tell(phase: Phase, done: int, total: int, unit: str) -> None:
+        if filling.is_finished:
+            observe(phase, done, total, unit)
+
     _, ranges = split(mapped_ranges(image, parts), parts.root_offset)
+    files = sum(file.size_bytes for file in tree.files)
+    meter = Meter(Phase.CHECK, files + sum(item.length for item in ranges), tell)
     with ThreadPoolExecutor(1, thread_name_prefix="proof") as aside:
         read = aside.submit(_read_contents, tree, image, parts, filling, meter.count)
         try:
@@ -58,6 +66,7 @@ def prove_contents(
             read.result()  # may say why
             raise
         read.result()
+    meter.finish()
     return chunks
 
 

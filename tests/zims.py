@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from libzim.writer import Creator, Hint, Item, StringProvider
+from libzim.writer import Creator, FileProvider, Hint, Item, StringProvider
 
-NO_FILES: Mapping[str, bytes] = {}
+NO_FILES: Mapping[str, bytes | Path] = {}
 
 
 class _Page(Item):  # type: ignore[misc]
@@ -37,7 +37,7 @@ class _Page(Item):  # type: ignore[misc]
 
 
 class _File(Item):  # type: ignore[misc]
-    def __init__(self, path: str, content: bytes) -> None:
+    def __init__(self, path: str, content: bytes | Path) -> None:
         super().__init__()
         self._path, self._content = path, content
 
@@ -51,7 +51,8 @@ class _File(Item):  # type: ignore[misc]
         return "application/octet-stream"
 
     def get_contentprovider(self) -> Any:
-        return StringProvider(self._content)
+        kind = FileProvider if isinstance(self._content, Path) else StringProvider
+        return kind(self._content)
 
     def get_hints(self) -> dict[Hint, bool]:
         return {Hint.FRONT_ARTICLE: False, Hint.COMPRESS: False}
@@ -62,7 +63,7 @@ def make_zim(
     title: str = "A library",
     articles: Mapping[str, str] | int = 3,
     language: str = "eng",
-    files: Mapping[str, bytes] = NO_FILES,
+    files: Mapping[str, bytes | Path] = NO_FILES,
 ) -> Path:
     """A ZIM file with an illustration and a full-text index.
 

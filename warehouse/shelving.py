@@ -31,6 +31,7 @@ from cardshop.contract.errors import (
 )
 from cardshop.metalink import is_zim_name
 from cardshop.programs import run
+from cardshop.sizes import size_said
 from cardshop.transfer.shelving import check_patience
 from warehouse.filesystem import file_sha256, file_size, rename_safely
 from warehouse.open_files import PartFile
@@ -97,8 +98,8 @@ class ShelfFolder:
             raise InvalidInput("Say ALLO with the size of the whole file first.")
         if size_bytes > self._largest_bytes:
             raise InvalidInput(
-                f"The file has {_told(size_bytes)}; this shop takes files of up to "
-                f"{_told(self._largest_bytes)}. An admin can change that."
+                f"The file has {size_said(size_bytes)}; this shop takes files of up to "
+                f"{size_said(self._largest_bytes)}. An admin can change that."
             )
         with _writing():
             file = PartFile(self._folder / part, limit=size_bytes)
@@ -190,8 +191,8 @@ class ShelfFolder:
             free = shutil.disk_usage(self._folder).free - KEPT_FREE_BYTES - promised
             if missing > free:
                 raise NoSpace(
-                    f"The shelf's disk has {_told(max(free, 0))} to give; the file needs "
-                    f"{_told(missing)} more. Delete what is no longer used, or ask an admin for room."
+                    f"The shelf's disk has {size_said(max(free, 0)) or 'nothing'} to give; the file needs "
+                    f"{size_said(missing)} more. Delete what is no longer used, or ask an admin for room."
                 )
             self._arriving.append((file, size_bytes))
 
@@ -232,7 +233,3 @@ def _writing() -> Iterator[None]:
 
 def _changed_at(status: os.stat_result) -> datetime:
     return datetime.fromtimestamp(status.st_mtime, UTC)
-
-
-def _told(count: int) -> str:
-    return f"{count / 10**9:,.1f} GB" if count >= 10**9 else f"{count / 10**6:,.1f} MB"

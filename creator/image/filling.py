@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 
@@ -22,12 +23,17 @@ class Filling:
         self._changed = threading.Condition()
         self._reached = 0
         self._stopped = False
-        self._finished_at: float | None = None
+        self._finished_at = math.inf
 
     @property
-    def finished_at(self) -> float | None:
-        """When all was there, by the monotonic clock; None: it isn't yet."""
+    def finished_at(self) -> float:
+        """When all was there, by the monotonic clock; infinite: it isn't yet."""
         return self._finished_at
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all is there."""
+        return self._finished_at < math.inf
 
     def reach(self, offset: int) -> None:
         """All below ``offset`` is there. Raises FillingEnded: nobody waits for the rest."""
@@ -52,8 +58,6 @@ class Filling:
     def wait_for(self, wanted: Range) -> None:
         """Returns when the range is there. Raises FillingEnded."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._stopped or self._finished_at is not None or self._reached >= wanted.end
-            )
+            self._changed.wait_for(lambda: self._stopped or self.is_finished or self._reached >= wanted.end)
             if self._stopped:
                 raise FillingEnded

@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from libzim.reader import Archive
-from libzim.writer import Creator, FileProvider, Hint, Item
 
 from cardshop.contract.tasks import Content
 from cardshop.fit import MIB, layout
@@ -17,33 +15,13 @@ from cardshop.programs import run
 from creator.build import build
 from tests.image_plans import make_places, make_plan
 from tests.tiny_base import ROOT_BYTES
+from tests.zims import make_zim
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 GIB = 1024 * MIB
 IMAGE_BYTES = 6 * GIB
 FILM_BYTES = 4 * GIB + 300 * MIB
-
-
-class _Film(Item):  # type: ignore[misc]
-    def __init__(self, name: str, file: Path) -> None:
-        super().__init__()
-        self._name, self._file = name, file
-
-    def get_path(self) -> str:
-        return self._name
-
-    def get_title(self) -> str:
-        return self._name
-
-    def get_mimetype(self) -> str:
-        return "video/webm"
-
-    def get_contentprovider(self) -> Any:
-        return FileProvider(self._file)
-
-    def get_hints(self) -> dict[Hint, bool]:
-        return {Hint.FRONT_ARTICLE: True, Hint.COMPRESS: False}
 
 
 def make_film(file: Path, size: int) -> Path:
@@ -69,12 +47,7 @@ def test_a_zim_of_more_than_five_gib_is_whole_on_the_card(tmp_path: Path) -> Non
         "two": make_film(tmp_path / "two", 800 * MIB),
     }
     zim = tmp_path / "films.zim"
-    with Creator(zim).config_indexing(False, "eng") as creator:
-        creator.set_mainpath("one")
-        for name, file in films.items():
-            creator.add_item(_Film(name, file))
-        creator.add_metadata("Title", "Films")
-        creator.add_metadata("Language", "eng")
+    make_zim(zim, "Films", files=films)
     for file in films.values():
         file.unlink()
     size, sha256 = zim.stat().st_size, sha256_of(zim)

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cardshop.contract.errors import CardshopError, NotFound
+from cardshop.sizes import size_said
 from cardshop.writer_host import ConfiguredSlot, WriterHost
 from writer_helper.configuration import Configuration
 from writer_helper.places import BY_PATH, place_at, removable_disks, sysfs_folder
 from writer_helper.runners import runner_for
-from writer_helper.sizes import size_said
 from writer_helper.verdicts import Verdict, bad, good, unknown, warning
 
 SYSFS = Path("/sys")

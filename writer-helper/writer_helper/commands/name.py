@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cardshop.contract.errors import Conflict, InvalidInput, Unavailable
+from cardshop.sizes import size_said
 from writer_helper.commands.desk import Desk
 from writer_helper.naming import LOOK_SECONDS, Seen, labels, look, next_letter
 from writer_helper.places import Place
-from writer_helper.sizes import size_said
 
 if TYPE_CHECKING:
     from writer_helper.commands.desk import Subparsers

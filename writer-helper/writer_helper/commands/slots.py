@@ -6,10 +6,10 @@ import argparse
 from typing import TYPE_CHECKING
 
 from cardshop.contract.errors import NotFound
+from cardshop.sizes import size_said
 from writer_helper.commands.desk import Desk
 from writer_helper.overview import overview
 from writer_helper.places import BY_PATH
-from writer_helper.sizes import size_said
 
 if TYPE_CHECKING:
     from writer_helper.commands.desk import Subparsers

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from cardshop.contract.errors import InvalidInput
+from cardshop.sizes import size_said
 from cardshop.writer_host import WriterHost
 from writer_helper.commands.desk import Desk
 from writer_helper.overview import SlotView, overview
 from writer_helper.runners import Runner, WriterState, runner_for
-from writer_helper.sizes import size_said
 
 if TYPE_CHECKING:
     from writer_helper.commands.desk import Subparsers

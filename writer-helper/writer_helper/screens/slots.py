@@ -11,12 +11,12 @@ from textual.containers import Horizontal
 from textual.widgets import Button, DataTable, Input, Label, Static
 
 from cardshop.contract.errors import CardshopError
+from cardshop.sizes import size_said
 from writer_helper.configuration import Configuration
 from writer_helper.naming import LOOK_SECONDS, labels, look, next_letter
 from writer_helper.overview import SlotView, overview
 from writer_helper.places import Place
 from writer_helper.screens.pane import NOT_YET, Pane
-from writer_helper.sizes import size_said
 
 COLUMNS = ("Slot", "Place", "LUN", "Reader", "Card", "State")
 LABELS_FILE = "labels.svg"

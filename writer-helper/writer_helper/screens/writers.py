@@ -10,11 +10,11 @@ from textual.containers import Horizontal
 from textual.widgets import Button, DataTable, Log, Static
 
 from cardshop.contract.errors import CardshopError
+from cardshop.sizes import size_said
 from cardshop.writer_host import WriterHost
 from writer_helper.overview import overview
 from writer_helper.runners import Runner, WriterState, runner_for
 from writer_helper.screens.pane import NOT_YET, Pane
-from writer_helper.sizes import size_said
 
 LOOK_SECONDS = 1.0
 LOG_LINES = 12
