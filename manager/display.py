@@ -60,7 +60,7 @@ PHASES = {
     Phase.CLAIM: "Getting ready",
     Phase.FETCH: "Fetching the contents",
     Phase.BUILD: "Building the image",
-    Phase.CHECK: "Checking the image",
+    Phase.CHECK: "Checking",  # an image, or whether a card holds what it says
     Phase.BOOT: "Starting the image in a virtual machine",
     Phase.UPLOAD: "Uploading to the warehouse",
     Phase.DOWNLOAD: "Downloading the image",

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from manager.display import TONES, ago, by_phase, duration, size
+from cardshop.contract.events import Phase
+from manager.display import TONES, ago, by_phase, duration, phase_name, size
 from manager.order_view import view
 from scheduler.domain.states import OrderState, TaskState
 
@@ -125,3 +126,8 @@ def test_phases_are_told_in_the_order_of_the_work() -> None:
         "build",
         "upload",
     ]
+
+
+@pytest.mark.parametrize("phase", [Phase.CLAIM, Phase.CHECK])
+def test_a_phase_that_images_and_cards_have_is_named_for_both(phase: Phase) -> None:
+    assert not {"image", "card"} & set(phase_name(phase).lower().split())
