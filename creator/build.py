@@ -17,29 +17,43 @@ from pathlib import Path
 
 import structlog
 
-from cardshop.contract.errors import ContentDamaged, DoesNotFit, InvalidInput
+from cardshop.contract.errors import ContentDamaged, DoesNotFit, ImageDamaged, InvalidInput
 from cardshop.contract.events import Phase
 from cardshop.contract.tasks import DIRECT, Content
-from cardshop.fit import MIB, Layout, forecast, layout
-from cardshop.image_format import BlockMap, Manifest
+from cardshop.fit import BOOT_OFFSET, MIB, Layout, forecast, layout
+from cardshop.image_format import BlockMap, Chunk, Manifest, Range, merge
 from creator.books import check_zim
-from creator.cache import SECTOR_BYTES, Cache
+from creator.cache import Cache
 from creator.card import card_of, check_plan, inline_bytes, is_offspot
 from creator.card_names import ZIM_SUFFIX, with_card_names
 from creator.fetch import fetch
-from creator.image.assemble import Card, assemble
-from creator.image.base_image import BaseImage, check_base, open_base
+from creator.image.assemble import assemble
+from creator.image.base_image import BaseImage, open_base
+from creator.image.base_proof import (
+    BaseProof,
+    base_ranges,
+    check_pieces,
+    forget_proof,
+    keep_proof,
+    kept_proof,
+    prove_base,
+)
 from creator.image.bill import image_bill
+from creator.image.block_map import ext4_ranges, last_block, split
+from creator.image.boot_partition import write_configuration
 from creator.image.card_documents import reserve
-from creator.image.copying import Piece, copied_meanwhile
-from creator.image.file_map import system_parts
+from creator.image.copying import copied_meanwhile
 from creator.image.filling import Filling, FillingEnded
+from creator.image.proof import find_files
 from creator.meter import Meter
 from creator.mirrors import Web
 from creator.plan import BuiltImage, ImagePlan, Observe, Places
 from creator.prove import draft, prove, prove_contents
 from creator.space import full_disk_told, space_for
 from creator.work_folder import WorkFolder, part, sweep, work_folder
+
+PROOFS = "bases"
+"""The folder in the work folder that keeps what was found of base images."""
 
 log = structlog.get_logger(__name__)
 
@@ -93,29 +107,39 @@ def _build_anew(
     drafted = draft(plan, hashlib.sha256(sbom).hexdigest())
     sizes = {content.sha256: content.size_bytes for content in plan.contents}
     with cache.needed(sizes), ThreadPoolExecutor(1, thread_name_prefix="base") as aside:
-        base_checked = aside.submit(check_base, base)
-        system = aside.submit(system_parts, base.image, parts)
+        ranges = base_ranges(base, parts)
+        is_cached = all(cache.has(content.sha256, content.size_bytes) for content in plan.contents)
+        proofs = places.work / PROOFS
+        proven = aside.submit(_proof_of, base, parts, ranges, proofs, may_be_kept=is_cached)
         with (
             _timed(Phase.FETCH, plan, seconds),
             space_for(plan, base, parts.data_bytes, cache, folder.room, places.disk_limit),
         ):
-            if not all(cache.has(content.sha256, content.size_bytes) for content in plan.contents):
-                base_checked.result()  # nothing is fetched for a base that is damaged
+            if not is_cached:
+                proven.result()  # nothing is fetched for a base that is damaged
             files = _fetch_all(plan.contents, cache, places.web, observe)
         with _not_believed_when_damaged(plan.contents, cache):
             begun = time.monotonic()
             card = card_of(plan, base, files, folder.scratch)
-            pieces, building = _assemble(plan, base, parts, folder.image_part, card, observe)
-            with copied_meanwhile(folder.image_part, pieces, building.add) as filling:
-                base_checked.add_done_callback(partial(_stop_when_damaged, filling))
+            image = folder.image_part
+            copied, _ = split(split(ranges, BOOT_OFFSET)[1], parts.data_offset)
+            pieces = assemble(image, parts, plan.digest, base, copied, card)
+            # What is there is read before it is filled: libext2fs and debugfs wait until all is on the disk.
+            found = find_files(image, parts.data_offset, tuple(file.path for file in card.tree.files))
+            mapped = merge((*copied, *ext4_ranges(image, parts.data_offset), last_block(image)))
+            building = Meter(Phase.BUILD, sum(piece.place.length for piece in pieces), observe)
+            with copied_meanwhile(image, pieces, building.add) as filling:
+                proven.add_done_callback(partial(_stop_when_damaged, filling))
                 try:
-                    chunks = prove_contents(folder.image_part, parts, card.tree, filling, observe)
+                    chunks = prove_contents(image, mapped, found, card.tree, filling, observe)
                 except FillingEnded:
-                    base_checked.result()  # it may be why
+                    proven.result()  # it may be why
                     raise
-                base_checked.result()
-            reserve(folder.image_part, parts, drafted, system.result(), base.built_at)
-            manifest = prove(drafted, parts, folder.image_part, card, chunks)
+            _check_base_in(chunks, base, parts, proven.result(), proofs)
+            if card.configuration is not None:
+                write_configuration(image, card.configuration_path, card.configuration, base.built_at)
+            reserve(image, parts, drafted, proven.result().system, base.built_at)
+            manifest = prove(drafted, parts, image, card, chunks)
             _note(Phase.BUILD, plan, seconds, filling.finished_at - begun)
             _note(Phase.CHECK, plan, seconds, time.monotonic() - filling.finished_at)
     BlockMap(manifest.bytes, manifest.chunks).to_file(part(folder.block_map))
@@ -158,20 +182,29 @@ def _check_fetched(content: Content, path: Path) -> None:
         check_zim(content, path)
 
 
-def _assemble(
-    plan: ImagePlan, base: BaseImage, parts: Layout, image: Path, card: Card, observe: Observe
-) -> tuple[tuple[Piece, ...], Meter]:
-    """Makes the image; gives what is still to be copied into it, and the meter that counts it."""
-    base_bytes = base.image.stat().st_blocks * SECTOR_BYTES
-    files = sum(file.size_bytes for file in card.tree.files if isinstance(file.source, Path))
-    meter = Meter(Phase.BUILD, base_bytes + files, observe)
-    pieces = assemble(image, parts, plan.digest, base, card, meter.add)
-    meter.at(base_bytes)
-    return pieces, meter
+def _proof_of(
+    base: BaseImage, parts: Layout, ranges: Sequence[Range], proofs: Path, *, may_be_kept: bool
+) -> BaseProof:
+    """What is right of the base: as an earlier build found it, if it may, or from reading it whole."""
+    proof = kept_proof(proofs, base) if may_be_kept else None
+    if proof is None:
+        proof = prove_base(base, parts, ranges)
+        keep_proof(proofs, base, proof)
+    return proof
 
 
-def _stop_when_damaged(filling: Filling, base_checked: Future[None]) -> None:
-    if base_checked.exception() is not None:
+def _check_base_in(
+    chunks: Sequence[Chunk], base: BaseImage, parts: Layout, proof: BaseProof, proofs: Path
+) -> None:
+    try:
+        check_pieces(base, parts, proof, chunks)
+    except ImageDamaged:
+        forget_proof(proofs, base)
+        raise
+
+
+def _stop_when_damaged(filling: Filling, proven: Future[BaseProof]) -> None:
+    if proven.exception() is not None:
         filling.stop()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -19,35 +19,42 @@ from cardshop.image_format import (
     Chunk,
     ContentEntry,
     Manifest,
+    Range,
 )
 from creator.image.assemble import Card
 from creator.image.block_map import checksum, mapped_ranges, split
 from creator.image.card_documents import place_of, write_manifest
 from creator.image.filling import Filling, FillingEnded
-from creator.image.proof import check_file_systems, read_files
+from creator.image.proof import FoundFile, check_file_systems, read_files
 from creator.image.tree import File, Tree
 from creator.meter import Meter
 from creator.plan import ImagePlan, Observe
 
 
 def prove_contents(
-    image: Path, parts: Layout, tree: Tree, filling: Filling, observe: Observe
+    image: Path,
+    ranges: Sequence[Range],
+    found: Sequence[FoundFile],
+    tree: Tree,
+    filling: Filling,
+    observe: Observe,
 ) -> tuple[Chunk, ...]:
-    """Proves the files while they come into the image, each as soon as another program finds it there.
+    """Proves the files while they come into the image, each where another program found it there.
 
     Args:
-        image: the image file; its data partition has everything but the files' bytes.
-        parts: where its partitions are.
+        image: the image file.
+        ranges: of which the chunks are wanted.
+        found: where the tree's files are in the image.
         tree: what is put in beside the base.
         filling: how far it is.
         observe: told of the bytes that were read, once all is in the image: it is one phase at a time.
 
     Returns:
-        The chunks of all that lies behind the boot partition.
+        The chunks of the ranges.
 
     Raises:
         ContentDamaged: a content has other bytes than were ordered, where it was copied from already.
-        FillingEnded: the files don't come.
+        FillingEnded: not all comes.
         ImageDamaged: a file in the image is not what was put in.
     """
 
@@ -55,11 +62,10 @@ def prove_contents(
         if filling.is_finished:
             observe(phase, done, total, unit)
 
-    _, ranges = split(mapped_ranges(image, parts), parts.root_offset)
     files = sum(file.size_bytes for file in tree.files)
     meter = Meter(Phase.CHECK, files + sum(item.length for item in ranges), tell)
     with ThreadPoolExecutor(1, thread_name_prefix="proof") as aside:
-        read = aside.submit(_read_contents, tree, image, parts, filling, meter.count)
+        read = aside.submit(_read_contents, tree, image, found, filling, meter.count)
         try:
             chunks = checksum(image, ranges, meter.add, ready=filling.wait_for)
         except FillingEnded:
@@ -78,7 +84,7 @@ def prove(drafted: Manifest, parts: Layout, image: Path, card: Card, chunks: tup
         parts: where its partitions are.
         image: the image file, full; it is on the disk afterwards, not only in memory.
         card: what was put in beside the base.
-        chunks: from :func:`prove_contents`.
+        chunks: from :func:`prove_contents`; those of the boot partition are read again, for it has changed.
 
     Raises:
         ImageDamaged: something in the image is not what was put in.
@@ -88,7 +94,7 @@ def prove(drafted: Manifest, parts: Layout, image: Path, card: Card, chunks: tup
     own, passport, listing = (place_of(image, file) for file in documents)
     ranges, _ = split(mapped_ranges(image, parts), parts.root_offset)
     first = checksum(image, ranges, lambda _count: None, apart=(own, passport, listing))
-    every = (*first, *chunks)
+    every = (*first, *(chunk for chunk in chunks if chunk.offset >= parts.root_offset))
     mapped_bytes = sum(chunk.length for chunk in every)
     manifest = replace(
         drafted, mapped_bytes=mapped_bytes, chunks=every, own=own, passport=passport, files=listing
@@ -115,11 +121,11 @@ def draft(plan: ImagePlan, sbom_sha256: str) -> Manifest:
 
 
 def _read_contents(
-    tree: Tree, image: Path, parts: Layout, filling: Filling, observe: Callable[[int], None]
+    tree: Tree, image: Path, found: Sequence[FoundFile], filling: Filling, observe: Callable[[int], None]
 ) -> None:
     files = {file.path: file for file in tree.files}
     try:
-        for path, sha256 in read_files(image, parts.data_offset, tuple(files), observe, filling.wait_for):
+        for path, sha256 in read_files(image, found, observe, filling.wait_for):
             if sha256 != files[path].sha256:
                 _blame(files[path])
     except BaseException:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 from pathlib import Path
 from typing import Any
 
 from cardshop.contract.tasks import BaseReference, Content
 from cardshop.fit import MIB
-from creator.build import build
+from creator.build import PROOFS, build
 from creator.limits import memory
 from creator.mirrors import Web
 from creator.plan import ImagePlan, Places
@@ -63,6 +64,19 @@ def make_plan(places: Places, *contents: Content, **changes: Any) -> ImagePlan:
         },
     }
     return ImagePlan(**(values | changes))
+
+
+def left_behind(work: Path) -> set[str]:
+    """Names of the files that builds left in the work folder, but locks and proofs of base images."""
+    files = (path for path in work.rglob("*") if path.is_file() and path.suffix != ".lock")
+    return {path.name for path in files if path.parent.name != PROOFS}
+
+
+def change_in(image: Path, data: bytes, start: int = 0) -> None:
+    """Damages the image where ``data`` first is, from ``start`` on."""
+    with image.open("r+b") as stream, mmap.mmap(stream.fileno(), 0) as mapped:
+        offset = mapped.find(data, start)
+        mapped[offset] ^= 0xFF
 
 
 def build_within(plan: ImagePlan, bases: Path, cache: Path, work: Path, memory_bytes: int) -> None:

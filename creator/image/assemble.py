@@ -1,17 +1,16 @@
-"""Puts an image together in one file: table, boot, root and data partition; large files come after it."""
+"""Puts an image together in one file: its table and an empty data partition, then all that is copied."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cardshop.fit import BOOT_OFFSET, Layout
 from cardshop.image_format import Range
-from creator.image.base_image import BaseImage, copy_range
-from creator.image.boot_partition import write_configuration
+from creator.image.base_image import BaseImage, copy_range, data_pieces
 from creator.image.copying import Piece
 from creator.image.data_partition import lay_out, make_file_system
 from creator.image.partition_table import write_table
@@ -29,9 +28,9 @@ class Card:
 
 
 def assemble(
-    image: Path, layout: Layout, digest: str, base: BaseImage, card: Card, observe: Callable[[int], None]
+    image: Path, layout: Layout, digest: str, base: BaseImage, wanted: Sequence[Range], card: Card
 ) -> tuple[Piece, ...]:
-    """Makes the image file, all but the bytes of its large files.
+    """Makes the image file: its partition table and the data partition, all but the bytes of its large files.
 
     The same arguments make the same bytes, whenever and wherever.
 
@@ -40,11 +39,11 @@ def assemble(
         layout: size and place of the partitions.
         digest: the image's name, which its identities are derived from.
         base: where boot and root partition come from; its date becomes that of all that is added.
+        wanted: what a card needs of these partitions.
         card: what is added.
-        observe: called with the bytes of each piece written.
 
     Returns:
-        What is to be copied to where.
+        What is to be copied to where: boot, root, and the large files.
 
     Raises:
         DoesNotFit, ImageDamaged, ProgramFailed: see the parts.
@@ -52,19 +51,11 @@ def assemble(
     now = base.built_at
     with _open(base.image, os.O_RDONLY) as source, _open(image, os.O_RDWR | os.O_CREAT | os.O_EXCL) as target:
         os.truncate(target, layout.data_offset + layout.data_bytes)
-        observe(copy_range(source, target, Range(0, BOOT_OFFSET)))
+        copy_range(source, target, Range(0, BOOT_OFFSET))
         # Before the partitions are filled: these programs wait until all that the file has is on the disk.
         write_table(image, layout, card.disk_id)
         make_file_system(image, layout, digest, now)
-        pieces = lay_out(image, layout.data_offset, card.tree, now)
-        for wanted in (
-            Range(BOOT_OFFSET, layout.root_offset - BOOT_OFFSET),
-            Range(layout.root_offset, layout.root_bytes),
-        ):
-            observe(copy_range(source, target, wanted))
-    if card.configuration is not None:
-        write_configuration(image, card.configuration_path, card.configuration, now)
-    return pieces
+        return (*data_pieces(base, wanted), *lay_out(image, layout.data_offset, card.tree, now))
 
 
 @contextmanager

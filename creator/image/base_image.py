@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from cardshop.contract.tasks import BaseReference
 from cardshop.fit import BOOT_BYTES, BOOT_OFFSET
 from cardshop.image_format import Range
 from creator.base.manifest import VERSION, BaseManifest
+from creator.image.copying import Piece
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def open_base(folder: Path, reference: BaseReference) -> BaseImage:
     if manifest.boot_bytes != BOOT_BYTES or manifest.bytes < BOOT_OFFSET + BOOT_BYTES + manifest.root_bytes:
         raise ImageDamaged(f"The base image {reference.name} has partitions that a card can't have.")
     if image.stat().st_size != manifest.bytes:
-        raise _was_changed(manifest)
+        raise was_changed(manifest)
     return BaseImage(image, manifest)
 
 
@@ -69,10 +70,10 @@ def check_base(base: BaseImage) -> None:
     """
     with base.image.open("rb") as stream:
         if hashlib.file_digest(stream, "sha256").hexdigest() != base.manifest.sha256:
-            raise _was_changed(base.manifest)
+            raise was_changed(base.manifest)
 
 
-def copy_range(source: int, target: int, wanted: Range) -> int:
+def copy_range(source: int, target: int, wanted: Range) -> None:
     """Copies a range's data from one file to the same place in another; holes stay holes.
 
     Args:
@@ -80,10 +81,9 @@ def copy_range(source: int, target: int, wanted: Range) -> int:
         target: descriptor of the file to write, which has a hole there.
         wanted: what to copy.
 
-    Returns:
-        How many bytes were no hole.
+    Raises:
+        ImageDamaged: the source is shorter.
     """
-    copied = 0
     for piece in _data(source, wanted):
         os.lseek(target, piece.offset, os.SEEK_SET)
         offset = piece.offset
@@ -92,8 +92,17 @@ def copy_range(source: int, target: int, wanted: Range) -> int:
             if not sent:
                 raise ImageDamaged("The base image ends before its partitions do.")
             offset += sent
-        copied += piece.length
-    return copied
+
+
+def data_pieces(base: BaseImage, wanted: Iterable[Range]) -> Iterator[Piece]:
+    """What is to be copied of the ranges of the base to the same places of an image: all but holes."""
+    descriptor = os.open(base.image, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        for item in wanted:
+            for place in _data(descriptor, item):
+                yield Piece(base.image, place.offset, place, was_changed(base.manifest))
+    finally:
+        os.close(descriptor)
 
 
 def _data(descriptor: int, wanted: Range) -> Iterator[Range]:
@@ -120,5 +129,6 @@ def _read(path: Path) -> BaseManifest:
     return manifest
 
 
-def _was_changed(manifest: BaseManifest) -> ImageDamaged:
+def was_changed(manifest: BaseManifest) -> ImageDamaged:
+    """The error that says so."""
     return ImageDamaged(f"The base image {manifest.name} was changed.", hint="Build it again.")

@@ -23,21 +23,40 @@ def mapped_ranges(image: Path, layout: Layout) -> tuple[Range, ...]:
     """All that must reach the card, in whole blocks, ascending.
 
     That is the partition table and what lies before the boot partition, every block that the three file
-    systems use, and the last block, so that a card or an upload written in order ends at its full size.
+    systems use, and the last block.
     """
-    size = image.stat().st_size
-    ranges = [Range(0, BOOT_OFFSET), Range(size - BLOCK_BYTES, BLOCK_BYTES)]
+    parts = (
+        boot_ranges(image),
+        ext4_ranges(image, layout.root_offset),
+        ext4_ranges(image, layout.data_offset),
+        [last_block(image)],
+    )
+    return merge(itertools.chain(*parts))
+
+
+def boot_ranges(image: Path) -> Iterator[Range]:
+    """What a card needs of the partition table, what follows it and the boot partition, in whole blocks."""
+    yield Range(0, BOOT_OFFSET)
     descriptor = os.open(image, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        ranges.extend(
-            Fat32(lambda offset, length: os.pread(descriptor, length, offset), BOOT_OFFSET).used_ranges()
-        )
+        system = Fat32(lambda offset, length: os.pread(descriptor, length, offset), BOOT_OFFSET)
+        yield from map(_whole_blocks, system.used_ranges())
     finally:
         os.close(descriptor)
-    for offset in (layout.root_offset, layout.data_offset):
-        with Ext4(image, offset) as system:
-            ranges.extend(system.used_ranges())
-    return merge(_whole_blocks(item) for item in ranges)
+
+
+def ext4_ranges(image: Path, offset: int) -> Iterator[Range]:
+    """What a card needs of an ext4 file system, in whole blocks.
+
+    What this process wrote to the image is on the disk afterwards: libext2fs waits for it.
+    """
+    with Ext4(image, offset) as system:
+        yield from map(_whole_blocks, system.used_ranges())
+
+
+def last_block(image: Path) -> Range:
+    """So that a card or an upload written in order ends at its full size."""
+    return Range(image.stat().st_size - BLOCK_BYTES, BLOCK_BYTES)
 
 
 def split(ranges: Iterable[Range], place: int) -> tuple[tuple[Range, ...], tuple[Range, ...]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import structlog
 
-from cardshop.contract.errors import ContentDamaged
+from cardshop.contract.errors import CardshopError
 from cardshop.fit import BLOCK_BYTES, MIB
 from cardshop.image_format import Range
 from creator.image.filling import Filling, FillingEnded
@@ -40,8 +40,7 @@ class Piece:
     source: Path
     start: int  # in the source
     place: Range  # in the image
-    path: str  # the file's on the card
-    ident: str  # of its content: errors name it
+    shorter: CardshopError  # says that the file became shorter
 
 
 @contextmanager
@@ -56,7 +55,7 @@ def copied_meanwhile(
         observe: called by that thread with the bytes of each step.
 
     Raises:
-        ContentDamaged: a file became shorter; ``field`` is its content's.
+        CardshopError: a file became shorter; its piece has the error.
         OSError: the disk is full (ENOSPC); the room for all is taken before the first byte is copied.
     """
     filling = Filling()
@@ -117,7 +116,7 @@ def _copy(target: int, piece: Piece, filling: Filling, observe: Callable[[int], 
             offset = piece.place.offset + done
             copied = _copy_some(source.fileno(), target, wanted, piece.start + done, offset)
             if not copied:
-                raise ContentDamaged(f"The file of {piece.path} became shorter.", field=piece.ident)
+                raise piece.shorter
             _begin_writing(target, offset, copied)
             filling.reach(offset + copied)
             done += copied

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
+from cardshop.contract.errors import ContentDamaged
 from cardshop.fit import BLOCK_BYTES, BYTES_PER_INODE, INODE_BYTES, JOURNAL_BYTES, MIB, Layout
 from cardshop.image_format import Range
 from cardshop.programs import run
@@ -85,8 +86,9 @@ def lay_out(image: Path, offset: int, tree: Tree, now: int) -> tuple[Piece, ...]
 
 def _pieces(source: Path, ranges: tuple[Range, ...], file: File) -> Iterator[Piece]:
     start = 0
+    shorter = ContentDamaged(f"The file of {file.path} became shorter.", field=file.ident)
     for item in ranges:
-        yield Piece(source, start, item, file.path, file.ident)
+        yield Piece(source, start, item, shorter)
         start += item.length
 
 

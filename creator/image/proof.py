@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cardshop.contract.errors import ImageDamaged, ProgramFailed
@@ -25,6 +26,14 @@ _EXTENT = re.compile(
 """A row of debugfs's table: level and depth, first logical block, first physical, how many, flags."""
 
 
+@dataclass(frozen=True)
+class FoundFile:
+    """A file in an image."""
+
+    path: str  # on its partition
+    ranges: tuple[Range, ...]  # where its bytes are in the image, in the file's order
+
+
 def check_file_systems(image: Path, layout: Layout, configuration: str | None) -> None:
     """Runs e2fsck on root and data and finds the card's configuration on the boot partition, if it has one.
 
@@ -40,45 +49,19 @@ def check_file_systems(image: Path, layout: Layout, configuration: str | None) -
         run(["mdir", "-b", "-i", f"{image}@@{BOOT_OFFSET}", f"::/{configuration}"], timeout=60)
 
 
-def read_files(
-    image: Path,
-    data_offset: int,
-    paths: Sequence[str],
-    observe: Callable[[int], None],
-    ready: Callable[[Range], None] = lambda _piece: None,
-) -> Iterator[tuple[str, str]]:
-    """Path and SHA-256 of each file, its bytes read from where debugfs finds them in the image.
+def find_files(image: Path, data_offset: int, paths: Sequence[str]) -> tuple[FoundFile, ...]:
+    """Where debugfs finds the files on the data partition; what is in them may be there or not.
 
     Args:
-        image: the image file.
+        image: the image file; what was written to it is on the disk afterwards: debugfs waits for it.
         data_offset: where the data partition starts, bytes.
         paths: of the files on it.
-        observe: called with the bytes of each step.
-        ready: called before bytes are read: returns when they may be.
 
     Raises:
-        ImageDamaged: one isn't there or can't be read.
+        ImageDamaged: one isn't there.
     """
-    buffer = memoryview(bytearray(_PIECE_BYTES))
-    with image.open("rb", buffering=0) as stream:
-        for path, ranges in _found_by_debugfs(image, data_offset, paths):
-            digest = hashlib.sha256()
-            for piece in pieces(ranges, _PIECE_BYTES):
-                ready(piece)
-                data = buffer[: piece.length]
-                if os.preadv(stream.fileno(), [data], piece.offset) != piece.length:
-                    raise ImageDamaged(f"{path} can't be read out of the image: it ends too early.")
-                digest.update(data)
-                observe(piece.length)
-            yield path, digest.hexdigest()
-
-
-def _found_by_debugfs(
-    image: Path, data_offset: int, paths: Sequence[str]
-) -> Iterator[tuple[str, list[Range]]]:
-    """Where each file's bytes are in the image, in the file's order."""
     if not paths:
-        return
+        return ()
     commands = "".join(f"stat {_quoted(path)}\nextents {_quoted(path)}\n" for path in paths)
     system = f"{image}?offset={data_offset}"
     done = run(["debugfs", "-f", "-", system], stdin=commands.encode(), timeout=_SECONDS)
@@ -86,8 +69,41 @@ def _found_by_debugfs(
     told = _STAT.split(done.text)[1:]
     if problems or len(told) != len(paths):
         raise ImageDamaged(f"{_first(paths)} can't be read out of the image.", hint=" / ".join(problems[:3]))
-    for path, text in zip(paths, told, strict=True):
-        yield path, list(_ranges(path, text, data_offset))
+    return tuple(
+        FoundFile(path, tuple(_ranges(path, text, data_offset)))
+        for path, text in zip(paths, told, strict=True)
+    )
+
+
+def read_files(
+    image: Path,
+    files: Iterable[FoundFile],
+    observe: Callable[[int], None],
+    ready: Callable[[Range], None] = lambda _piece: None,
+) -> Iterator[tuple[str, str]]:
+    """Path and SHA-256 of each file, its bytes read from where it was found in the image.
+
+    Args:
+        image: the image file.
+        files: from :func:`find_files`.
+        observe: called with the bytes of each step.
+        ready: called before bytes are read: returns when they may be.
+
+    Raises:
+        ImageDamaged: one can't be read.
+    """
+    buffer = memoryview(bytearray(_PIECE_BYTES))
+    with image.open("rb", buffering=0) as stream:
+        for file in files:
+            digest = hashlib.sha256()
+            for piece in pieces(file.ranges, _PIECE_BYTES):
+                ready(piece)
+                data = buffer[: piece.length]
+                if os.preadv(stream.fileno(), [data], piece.offset) != piece.length:
+                    raise ImageDamaged(f"{file.path} can't be read out of the image: it ends too early.")
+                digest.update(data)
+                observe(piece.length)
+            yield file.path, digest.hexdigest()
 
 
 def _first(paths: Sequence[str]) -> str:

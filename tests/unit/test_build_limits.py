@@ -23,7 +23,7 @@ from creator.limits import memory, processors, time_limit
 from creator.mirrors import Web
 from creator.pace import Pace
 from creator.plan import ImagePlan, Places
-from tests.image_plans import LOOPBACK, build_within, make_content, make_places, make_plan
+from tests.image_plans import LOOPBACK, build_within, left_behind, make_content, make_places, make_plan
 from tests.mirror import Mirror, serve_mirror
 from tests.zims import make_zim
 
@@ -49,10 +49,6 @@ def unseen(_phase: Phase, _done: int, _total: int, _unit: str) -> None:
     pass
 
 
-def left_in(places: Places) -> list[Path]:
-    return [path for path in places.work.rglob("*") if path.is_file() and path.suffix != ".lock"]
-
-
 def room_for(bytes_more: int) -> int:
     """A limit of so many bytes more than this process has now."""
     pages = int(Path("/proc/self/statm").read_text().split()[5])  # data and stack
@@ -69,7 +65,7 @@ def test_a_build_that_takes_too_long_is_ended_and_leaves_no_half_image(
 
     assert "CARDSHOP_BUILD_SECONDS" in told.value.hint
     assert not told.value.retryable
-    assert left_in(places) == []
+    assert left_behind(places.work) == set()
 
 
 def test_a_build_that_is_ended_goes_on_from_what_it_fetched(
@@ -153,7 +149,7 @@ def test_a_build_that_needs_more_disk_than_allowed_is_refused_before_anything_is
     assert "8 MiB" in told.value.sentence
     assert "CARDSHOP_BUILD_DISK_BYTES" in told.value.hint
     assert mirror.asked == []
-    assert left_in(places) == []
+    assert left_behind(places.work) == set()
 
 
 def test_a_build_that_keeps_to_its_disk_is_built(plan: ImagePlan, places: Places) -> None:

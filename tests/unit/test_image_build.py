@@ -30,7 +30,7 @@ from cardshop.programs import run
 from creator.build import build
 from creator.plan import ImagePlan, Places
 from creator.work_folder import discard
-from tests.image_plans import IMAGE_BYTES, make_content, make_places, make_plan
+from tests.image_plans import IMAGE_BYTES, change_in, left_behind, make_content, make_places, make_plan
 from tests.mirror import Mirror, serve_mirror
 from tests.tiny_base import ROOT_BYTES
 from tests.zims import make_zim
@@ -54,7 +54,7 @@ def sha256_of(path: Path) -> str:
 
 
 def files_under(folder: Path) -> set[str]:
-    return {path.name for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    return {path.name for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
@@ -226,7 +226,7 @@ def test_contents_too_large_for_the_card_are_refused_before_anything_is_fetched(
         build(make_plan(places, content), places, unseen)
 
     assert mirror.asked == []
-    assert files_under(places.work) == set()
+    assert left_behind(places.work) == set()
 
 
 def test_a_disk_with_too_little_room_is_told_before_anything_is_fetched(
@@ -265,7 +265,7 @@ def test_a_file_that_is_no_zim_is_one_error_and_leaves_no_image(places: Places, 
         build(make_plan(places, content), places, unseen)
 
     assert error.value.field == content.ident
-    assert files_under(places.work) == set()
+    assert left_behind(places.work) == set()
 
 
 def test_a_zim_whose_inner_checksum_is_wrong_is_one_error(
@@ -296,7 +296,7 @@ def test_a_cache_that_was_changed_is_found_while_building_and_not_believed_again
         build(plan, places, swap)
 
     assert error.value.field == plan.contents[1].ident
-    assert files_under(places.work) == set()
+    assert left_behind(places.work) == set()
     assert [path.exists() for path in kept] == [True, False]
 
 
@@ -344,9 +344,7 @@ def test_a_damaged_base_is_one_error_and_nothing_is_fetched_or_left(
     asked = len(mirror.asked)
     image, manifest = places.bases / "cardshop-amd64.img", places.bases / "cardshop-amd64.json"
     if how == "changed":
-        with image.open("r+b") as stream:
-            stream.seek(PARTS.root_offset + 10 * MIB)
-            stream.write(b"changed")
+        change_in(image, b"root file system")
     elif how == "cut":
         os.truncate(image, image.stat().st_size - MIB)
     else:
@@ -355,7 +353,7 @@ def test_a_damaged_base_is_one_error_and_nothing_is_fetched_or_left(
     with pytest.raises(ImageDamaged, match=r"was changed|no base image's manifest"):
         build(plan, places, unseen)
     assert len(mirror.asked) == asked
-    assert files_under(places.work) == set()
+    assert left_behind(places.work) == set()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="all tests show it when they don't run as root")

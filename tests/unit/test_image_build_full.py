@@ -15,7 +15,7 @@ from cardshop.contract.events import Phase
 from cardshop.programs import run
 from creator.build import build
 from creator.plan import ImagePlan
-from tests.image_plans import make_content, make_places, make_plan
+from tests.image_plans import left_behind, make_content, make_places, make_plan
 from tests.mirror import Mirror, serve_mirror
 from tests.zims import make_zim
 
@@ -62,11 +62,7 @@ def fill(folder: Path, leave: int) -> Path:
 
 
 def leftovers(folder: Path) -> set[str]:
-    return {path.name for path in folder.rglob("*") if path.is_file()} - {"ballast"} - set(locks(folder))
-
-
-def locks(folder: Path) -> list[str]:
-    return [path.name for path in folder.rglob("*.lock")]
+    return left_behind(folder) - {"ballast"}
 
 
 @pytest.mark.parametrize("phase", [Phase.FETCH, Phase.BUILD, Phase.CHECK])

@@ -13,7 +13,7 @@ from cardshop.programs import run
 from creator.image.copying import copied_meanwhile
 from creator.image.data_partition import lay_out, make_file_system
 from creator.image.ext4 import ROOT_INODE, Ext4
-from creator.image.proof import check_file_systems, read_files
+from creator.image.proof import check_file_systems, find_files, read_files
 from creator.image.tree import File, Tree
 
 GIB = 1024 * MIB
@@ -40,7 +40,7 @@ def fill(image: Path, offset: int, tree: Tree) -> None:
 
 
 def read_back(image: Path, offset: int, path: str) -> str:
-    [(_, sha256)] = read_files(image, offset, [path], lambda _count: None)
+    [(_, sha256)] = read_files(image, find_files(image, offset, [path]), lambda _count: None)
     return sha256
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from cardshop.contract.errors import ContentDamaged, DoesNotFit, InvalidInput
+from cardshop.contract.errors import ContentDamaged, DoesNotFit, ImageDamaged, InvalidInput
 from cardshop.contract.events import Phase
 from cardshop.contract.tasks import BaseReference, Content
 from cardshop.fit import BOOT_OFFSET, MIB, layout
@@ -24,7 +24,8 @@ from cardshop.programs import run
 from creator.build import build
 from creator.plan import BuiltImage, ImagePlan, Places
 from creator.unpack import unpack
-from tests.image_plans import WEB, make_content, make_places, make_plan
+from creator.work_folder import discard
+from tests.image_plans import WEB, change_in, left_behind, make_content, make_places, make_plan
 from tests.mirror import Mirror, serve_mirror
 from tests.offspot_base import BUNDLED, DISK_ID, NAME, ROOT_BYTES, make_offspot_base
 from tests.zims import make_zim
@@ -105,6 +106,19 @@ def mode_and_owner(built: BuiltImage, path: str) -> tuple[str, str, str]:
     told = re.search(r"Mode: +(\d+).*?User: +(\d+) +Group: +(\d+)", asked(built, f'stat "{path}"'), re.DOTALL)
     assert told
     return told[1], told[2], told[3]
+
+
+def test_damage_in_the_bases_data_partition_is_found_after_its_proof_was_kept(
+    tmp_path: Path, places: Places
+) -> None:
+    places = replace(places, bases=make_offspot_base(tmp_path / "bases").parent)
+    plan = offspot_plan(places)
+    build(plan, places, unseen)
+    discard(places.work, plan.digest)
+    change_in(places.bases / f"{NAME}.img", BUNDLED)
+
+    with pytest.raises(ImageDamaged, match="was changed"):
+        build(plan, places, unseen)
 
 
 def test_files_lie_at_their_paths_beside_what_the_base_brought(
@@ -223,7 +237,7 @@ def test_a_tar_archive_that_leads_out_or_grows_is_refused_and_leaves_nothing(
         build(plan, places, unseen)
 
     assert error.value.field == "files[0]"
-    assert not [path for path in places.work.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    assert left_behind(places.work) == set()
     assert not list(tmp_path.glob("a"))
 
 
