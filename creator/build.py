@@ -186,7 +186,7 @@ def _proof_of(
     base: BaseImage, parts: Layout, ranges: Sequence[Range], proofs: Path, *, may_be_kept: bool
 ) -> BaseProof:
     """What is right of the base: as an earlier build found it, if it may, or from reading it whole."""
-    proof = kept_proof(proofs, base) if may_be_kept else None
+    proof = kept_proof(proofs, base, ranges) if may_be_kept else None
     if proof is None:
         proof = prove_base(base, parts, ranges)
         keep_proof(proofs, base, proof)

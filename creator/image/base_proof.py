@@ -100,8 +100,8 @@ def keep_proof(folder: Path, base: BaseImage, proof: BaseProof) -> None:
         write_private(_file(folder, base), json.dumps(wire.to_wire(proof)))
 
 
-def kept_proof(folder: Path, base: BaseImage) -> BaseProof | None:
-    """The proof that was kept of this base; None: none was."""
+def kept_proof(folder: Path, base: BaseImage, ranges: Iterable[Range]) -> BaseProof | None:
+    """The proof that was kept of these ranges of the base; None: none was."""
     try:
         proof = wire.from_wire(BaseProof, wire.parse(_file(folder, base).read_bytes()))
     except FileNotFoundError:
@@ -109,7 +109,10 @@ def kept_proof(folder: Path, base: BaseImage) -> BaseProof | None:
     except (ValueError, MessageRejected):
         log.warning("what was kept of a base image can't be read: it is read whole again")
         return None
-    return proof if (proof.version, proof.sha256) == (_VERSION, base.manifest.sha256) else None
+    if (proof.version, proof.sha256) != (_VERSION, base.manifest.sha256):
+        return None
+    places = (Range(chunk.offset, chunk.length) for chunk in proof.chunks)
+    return proof if tuple(places) == tuple(pieces(ranges)) else None
 
 
 def forget_proof(folder: Path, base: BaseImage) -> None:

@@ -80,14 +80,16 @@ def test_the_proof_has_the_pieces_that_the_base_has(base: BaseImage) -> None:
 
 
 def test_what_is_kept_comes_back_for_the_same_base_only(tmp_path: Path, base: BaseImage) -> None:
-    proof = proven(base)
+    ranges = base_ranges(base, PARTS)
+    proof = prove_base(base, PARTS, ranges)
     other = replace(base, manifest=replace(base.manifest, sha256="0" * 64))
 
     keep_proof(tmp_path / "kept", base, proof)
 
-    assert kept_proof(tmp_path / "kept", base) == proof
-    assert kept_proof(tmp_path / "kept", other) is None
-    assert kept_proof(tmp_path / "elsewhere", base) is None
+    assert kept_proof(tmp_path / "kept", base, ranges) == proof
+    assert kept_proof(tmp_path / "kept", base, ranges[:-1]) is None
+    assert kept_proof(tmp_path / "kept", other, ranges) is None
+    assert kept_proof(tmp_path / "elsewhere", base, ranges) is None
 
 
 @pytest.mark.parametrize("document", ["", "{", "[]", '{"version": 1}', "\x00"])
