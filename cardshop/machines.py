@@ -104,7 +104,7 @@ def command(machine: Machine, image: Path, *, http_port: int, serial_log: Path) 
     Raises:
         ProgramFailed: qemu-img or mtools is missing, or the card has no kernel.
     """
-    with tempfile.TemporaryDirectory(prefix=".boot-", dir=serial_log.parent) as made:
+    with tempfile.TemporaryDirectory(prefix="boot.part-", dir=serial_log.parent) as made:
         folder = Path(made)
         kernel, initrd, options = boot_files(image, folder)
         start = ["-kernel", str(kernel), "-initrd", str(initrd)]

@@ -15,7 +15,7 @@ from cardshop.programs import find
 from creator.boot_proof import prove_boots
 from creator.image.base_image import open_base
 from creator.plan import BuiltImage, ImagePlan, Observe, Places
-from creator.work_folder import discard
+from creator.work_folder import discard, held
 
 
 def require_machine(plan: ImagePlan, places: Places) -> Machine | None:
@@ -66,6 +66,29 @@ def try_image(
         BootFailed: it is not what was ordered; nothing is left of it.
         Unavailable: this host could not try it now; the image stays.
     """
+    try:
+        with held(places.work, plan.digest):
+            return _try_held(built, plan, places, machine, timeout=timeout, observe=observe, log=log)
+    except BootFailed:
+        discard(places.work, plan.digest)
+        raise
+
+
+def record_of(image: Path) -> Path:
+    """Says beside the image that it passed its trial, and after how many seconds."""
+    return image.with_suffix(".tried")
+
+
+def _try_held(
+    built: BuiltImage,
+    plan: ImagePlan,
+    places: Places,
+    machine: Machine,
+    *,
+    timeout: float,
+    observe: Observe,
+    log: Callable[[str], None],
+) -> float:
     record = record_of(built.image)
     if record.exists():
         return float(record.read_text())
@@ -74,19 +97,15 @@ def try_image(
         observe(Phase.BOOT, done, total, "steps")
 
     parts = layout(plan.size_bytes, open_base(places.bases, plan.base).manifest.root_bytes)
-    try:
-        proof = prove_boots(
-            built.image,
-            machine,
-            configuration=plan.card_configuration,
-            data_offset=parts.data_offset,
-            picture=built.image.with_suffix(PICTURE_SUFFIX),
-            timeout=timeout,
-            tell=tell,
-        )
-    except BootFailed:
-        discard(places.work, plan.digest)
-        raise
+    proof = prove_boots(
+        built.image,
+        machine,
+        configuration=plan.card_configuration,
+        data_offset=parts.data_offset,
+        picture=built.image.with_suffix(PICTURE_SUFFIX),
+        timeout=timeout,
+        tell=tell,
+    )
     log(f"Image started ({machine.name}): host name, Wi-Fi, portal and {proof.articles} contents answered.")
     if proof.picture:
         log(proof.picture)
@@ -97,8 +116,3 @@ def try_image(
         os.fsync(stream.fileno())
     part.replace(record)
     return proof.seconds
-
-
-def record_of(image: Path) -> Path:
-    """Says beside the image that it passed its trial, and after how many seconds."""
-    return image.with_suffix(".tried")

@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from cardshop.contract.errors import ImageDamaged
@@ -82,7 +82,7 @@ def work_folder(work: Path, digest: str) -> Iterator[WorkFolder]:
     An error clears it. What a killed process left is cleared by the next, unless it is a finished image.
     """
     work.mkdir(parents=True, exist_ok=True)
-    with exclusively(work / f"{digest}.lock"):
+    with held(work, digest):
         folder = WorkFolder(work / digest, digest)
         folder.path.mkdir(mode=0o700, exist_ok=True)
         try:
@@ -92,14 +92,19 @@ def work_folder(work: Path, digest: str) -> Iterator[WorkFolder]:
             raise
 
 
+def held(work: Path, digest: str) -> AbstractContextManager[None]:
+    """The image's folder is this process's alone; another that wants it waits."""
+    return exclusively(work / f"{digest}.lock")
+
+
 def discard(work: Path, digest: str) -> None:
     """Removes a built image that is no longer needed here."""
-    with exclusively(work / f"{digest}.lock"):
+    with held(work, digest):
         shutil.rmtree(work / digest, ignore_errors=True)
 
 
 def sweep(work: Path) -> None:
-    """Removes the parts of images that killed or canceled builds left, unless somebody builds there now."""
+    """Removes what killed or canceled builds and trials left unfinished, unless somebody works there now."""
     for leftover in work.glob("*/*.part*"):
         lock_file = work / f"{leftover.parent.name}.lock"
         with lock_file.open("w") as lock:

@@ -91,7 +91,7 @@ def guest_of(card: Path, root_offset: int, serial_log: Path, *, timeout: float) 
             finally:
                 qemu.terminate()  # to the card it is as if its current were cut; QEMU writes what it holds
                 qemu.wait(STOP_SECONDS)
-        (written,) = serial_log.parent.glob(".boot-*/card.qcow2")
+        (written,) = serial_log.parent.glob("boot.part-*/card.qcow2")
         after = card.with_suffix(".after")
         run(["qemu-img", "convert", "-O", "raw", written, after], timeout=600)
     after.replace(card)

@@ -251,6 +251,7 @@ def test_what_a_canceled_build_left_is_removed_by_the_next(plan: ImagePlan, plac
     for digest, name in ((canceled, f"{canceled}.img.part"), (finished, f"{finished}.json")):
         (places.work / digest).mkdir(parents=True)
         (places.work / digest / name).write_bytes(b"left")
+    (places.work / canceled / "boot.part-killed").mkdir()
 
     build(plan, places, unseen)
 

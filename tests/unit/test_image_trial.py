@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -26,11 +28,18 @@ from tests.zims import make_zim
 class Listener:
     """Hears what a trial tells."""
 
-    def __init__(self) -> None:
+    def __init__(self, lock: Path) -> None:
         self.progress: list[tuple[Phase, int, int, str]] = []
         self.lines: list[str] = []
+        self.held = False
+        """Whether others leave the image's folder alone meanwhile."""
+        self._lock = lock
 
     def observe(self, phase: Phase, done: int, total: int, unit: str) -> None:
+        with self._lock.open("w") as lock, suppress(BlockingIOError):
+            self.held = True
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.held = False
         self.progress.append((phase, done, total, unit))
 
 
@@ -50,6 +59,11 @@ def plan(tmp_path: Path, places: Places) -> Iterator[ImagePlan]:
 
 
 @pytest.fixture
+def listener(plan: ImagePlan, places: Places) -> Listener:
+    return Listener(places.work / f"{plan.digest}.lock")
+
+
+@pytest.fixture
 def built(plan: ImagePlan, places: Places) -> BuiltImage:
     return build(plan, places, lambda *_: None)
 
@@ -61,7 +75,7 @@ def tried(built: BuiltImage, plan: ImagePlan, places: Places, listener: Listener
 
 
 def test_an_image_that_does_not_start_is_thrown_away_and_its_end_is_told(
-    plan: ImagePlan, places: Places, built: BuiltImage
+    plan: ImagePlan, places: Places, built: BuiltImage, listener: Listener
 ) -> None:
     if shutil.which(PC.program) is None:
         missing(PC.program)
@@ -69,11 +83,11 @@ def test_an_image_that_does_not_start_is_thrown_away_and_its_end_is_told(
     run(["mmd", "-i", drive, "::loader", "::loader/entries"], timeout=120)
     for name, content in {"loader/entries/cardshop.conf": entry, "initrd.img": b"", "vmlinuz": b"no"}.items():
         run(["mcopy", "-o", "-i", drive, "-", f"::{name}"], stdin=content, timeout=120)
-    listener = Listener()
 
     with pytest.raises(BootFailed) as told:
         tried(built, plan, places, listener)
 
+    assert listener.held
     assert "does not start" in told.value.sentence
     assert "kernel" in told.value.hint
     assert not told.value.retryable
@@ -82,10 +96,10 @@ def test_an_image_that_does_not_start_is_thrown_away_and_its_end_is_told(
 
 
 def test_an_image_that_this_host_could_not_start_stays_to_be_tried_again(
-    plan: ImagePlan, places: Places, built: BuiltImage
+    plan: ImagePlan, places: Places, built: BuiltImage, listener: Listener
 ) -> None:
     with pytest.raises(Unavailable) as told:  # no kernel could be copied out of it
-        tried(built, plan, places, Listener())
+        tried(built, plan, places, listener)
 
     assert told.value.retryable
     assert built.image.exists()
@@ -93,12 +107,12 @@ def test_an_image_that_this_host_could_not_start_stays_to_be_tried_again(
 
 
 def test_an_image_that_passed_before_the_worker_was_killed_is_not_started_again(
-    plan: ImagePlan, places: Places, built: BuiltImage
+    plan: ImagePlan, places: Places, built: BuiltImage, listener: Listener
 ) -> None:
     record_of(built.image).write_text("31.5")
     again = build(plan, places, lambda *_: None)
 
-    assert tried(again, plan, places, Listener()) == 31.5
+    assert tried(again, plan, places, listener) == 31.5
 
 
 def test_the_machine_is_that_of_the_base_image(plan: ImagePlan, places: Places) -> None:
