@@ -17,32 +17,24 @@ from pathlib import Path
 
 import structlog
 
-from cardshop.contract.errors import ContentDamaged, DoesNotFit, ImageDamaged, InvalidInput
+from cardshop.contract.errors import ContentDamaged, DoesNotFit, InvalidInput
 from cardshop.contract.events import Phase
 from cardshop.contract.tasks import DIRECT, Content
-from cardshop.fit import BOOT_OFFSET, MIB, Layout, forecast, layout
-from cardshop.image_format import BlockMap, Chunk, Manifest, Range, merge
+from cardshop.fit import MIB, Layout, forecast, layout
+from cardshop.image_format import BlockMap, Manifest, merge
 from creator.books import check_zim
 from creator.cache import Cache
 from creator.card import card_of, check_plan, inline_bytes, is_offspot
 from creator.card_names import ZIM_SUFFIX, with_card_names
 from creator.fetch import fetch
-from creator.image.assemble import assemble
-from creator.image.base_image import BaseImage, open_base
-from creator.image.base_proof import (
-    BaseProof,
-    base_ranges,
-    check_pieces,
-    forget_proof,
-    keep_proof,
-    kept_proof,
-    prove_base,
-)
+from creator.image.assemble import Card, assemble
+from creator.image.base_image import BaseImage, data_pieces, open_base
+from creator.image.base_proof import BaseProof, base_ranges, check_copied, proof_of, prove_base
 from creator.image.bill import image_bill
-from creator.image.block_map import ext4_ranges, last_block, split
+from creator.image.block_map import ext4_ranges, last_block
 from creator.image.boot_partition import write_configuration
 from creator.image.card_documents import reserve
-from creator.image.copying import copied_meanwhile
+from creator.image.copying import Piece, copied_meanwhile
 from creator.image.filling import Filling, FillingEnded
 from creator.image.proof import find_files
 from creator.meter import Meter
@@ -109,36 +101,38 @@ def _build_anew(
     with cache.needed(sizes), ThreadPoolExecutor(1, thread_name_prefix="base") as aside:
         ranges = base_ranges(base, parts)
         is_cached = all(cache.has(content.sha256, content.size_bytes) for content in plan.contents)
-        proofs = places.work / PROOFS
-        proven = aside.submit(_proof_of, base, parts, ranges, proofs, may_be_kept=is_cached)
+        # Before something is fetched the base is read whole: that costs no time, and damage is told first.
+        prove_it = proof_of if is_cached else prove_base
+        proven = aside.submit(prove_it, base, parts, ranges, places.work / PROOFS)
         with (
             _timed(Phase.FETCH, plan, seconds),
             space_for(plan, base, parts.data_bytes, cache, folder.room, places.disk_limit),
         ):
             if not is_cached:
-                proven.result()  # nothing is fetched for a base that is damaged
+                proven.result()
             files = _fetch_all(plan.contents, cache, places.web, observe)
         with _not_believed_when_damaged(plan.contents, cache):
             begun = time.monotonic()
             card = card_of(plan, base, files, folder.scratch)
             image = folder.image_part
-            copied, _ = split(split(ranges, BOOT_OFFSET)[1], parts.data_offset)
-            pieces = assemble(image, parts, plan.digest, base, copied, card)
+            of_base = tuple(data_pieces(base, ranges.copied))
+            building = Meter(Phase.BUILD, _copied_bytes(of_base, card), observe)
+            of_contents = assemble(image, parts, plan.digest, base, card)
             # What is there is read before it is filled: libext2fs and debugfs wait until all is on the disk.
             found = find_files(image, parts.data_offset, tuple(file.path for file in card.tree.files))
-            mapped = merge((*copied, *ext4_ranges(image, parts.data_offset), last_block(image)))
-            building = Meter(Phase.BUILD, sum(piece.place.length for piece in pieces), observe)
-            with copied_meanwhile(image, pieces, building.add) as filling:
+            mapped = merge((*ranges.root, *ext4_ranges(image, parts.data_offset), last_block(image)))
+            with copied_meanwhile(image, (*of_base, *of_contents), building.add) as filling:
                 proven.add_done_callback(partial(_stop_when_damaged, filling))
                 try:
                     chunks = prove_contents(image, mapped, found, card.tree, filling, observe)
                 except FillingEnded:
                     proven.result()  # it may be why
                     raise
-            _check_base_in(chunks, base, parts, proven.result(), proofs)
             if card.configuration is not None:
                 write_configuration(image, card.configuration_path, card.configuration, base.built_at)
             reserve(image, parts, drafted, proven.result().system, base.built_at)
+            replaced = "" if card.configuration is None else card.configuration_path
+            check_copied(image, parts, base, proven.result(), chunks, replaced)
             manifest = prove(drafted, parts, image, card, chunks)
             _note(Phase.BUILD, plan, seconds, filling.finished_at - begun)
             _note(Phase.CHECK, plan, seconds, time.monotonic() - filling.finished_at)
@@ -182,25 +176,9 @@ def _check_fetched(content: Content, path: Path) -> None:
         check_zim(content, path)
 
 
-def _proof_of(
-    base: BaseImage, parts: Layout, ranges: Sequence[Range], proofs: Path, *, may_be_kept: bool
-) -> BaseProof:
-    """What is right of the base: as an earlier build found it, if it may, or from reading it whole."""
-    proof = kept_proof(proofs, base, ranges) if may_be_kept else None
-    if proof is None:
-        proof = prove_base(base, parts, ranges)
-        keep_proof(proofs, base, proof)
-    return proof
-
-
-def _check_base_in(
-    chunks: Sequence[Chunk], base: BaseImage, parts: Layout, proof: BaseProof, proofs: Path
-) -> None:
-    try:
-        check_pieces(base, parts, proof, chunks)
-    except ImageDamaged:
-        forget_proof(proofs, base)
-        raise
+def _copied_bytes(of_base: Sequence[Piece], card: Card) -> int:
+    files = sum(file.size_bytes for file in card.tree.files if isinstance(file.source, Path))
+    return sum(piece.place.length for piece in of_base) + files
 
 
 def _stop_when_damaged(filling: Filling, proven: Future[BaseProof]) -> None:

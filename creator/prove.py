@@ -84,7 +84,7 @@ def prove(drafted: Manifest, parts: Layout, image: Path, card: Card, chunks: tup
         parts: where its partitions are.
         image: the image file, full; it is on the disk afterwards, not only in memory.
         card: what was put in beside the base.
-        chunks: from :func:`prove_contents`; those of the boot partition are read again, for it has changed.
+        chunks: of all that lies behind the boot partition, from :func:`prove_contents`.
 
     Raises:
         ImageDamaged: something in the image is not what was put in.
@@ -94,7 +94,7 @@ def prove(drafted: Manifest, parts: Layout, image: Path, card: Card, chunks: tup
     own, passport, listing = (place_of(image, file) for file in documents)
     ranges, _ = split(mapped_ranges(image, parts), parts.root_offset)
     first = checksum(image, ranges, lambda _count: None, apart=(own, passport, listing))
-    every = (*first, *(chunk for chunk in chunks if chunk.offset >= parts.root_offset))
+    every = (*first, *chunks)
     mapped_bytes = sum(chunk.length for chunk in every)
     manifest = replace(
         drafted, mapped_bytes=mapped_bytes, chunks=every, own=own, passport=passport, files=listing

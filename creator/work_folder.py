@@ -13,6 +13,8 @@ from cardshop.contract.errors import ImageDamaged
 from cardshop.image_format import SBOM_SUFFIX, Manifest
 from creator.cache import exclusively, sync_folder
 
+_DIGEST = "[0-9a-f]" * 64
+
 
 class WorkFolder:
     """The files of one image in the making and made. Get it from :func:`work_folder`."""
@@ -105,7 +107,7 @@ def discard(work: Path, digest: str) -> None:
 
 def sweep(work: Path) -> None:
     """Removes what killed or canceled builds and trials left unfinished, unless somebody works there now."""
-    for leftover in work.glob("*/*.part*"):
+    for leftover in work.glob(f"{_DIGEST}/*.part*"):
         lock_file = work / f"{leftover.parent.name}.lock"
         with lock_file.open("w") as lock:
             try:

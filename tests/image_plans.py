@@ -76,6 +76,7 @@ def change_in(image: Path, data: bytes, start: int = 0) -> None:
     """Damages the image where ``data`` first is, from ``start`` on."""
     with image.open("r+b") as stream, mmap.mmap(stream.fileno(), 0) as mapped:
         offset = mapped.find(data, start)
+        assert offset >= 0, "the image doesn't hold that"
         mapped[offset] ^= 0xFF
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cardshop.fit import BOOT_OFFSET, Layout
 from cardshop.image_format import Range
-from creator.image.base_image import BaseImage, copy_range, data_pieces
+from creator.image.base_image import BaseImage, copy_range
 from creator.image.copying import Piece
 from creator.image.data_partition import lay_out, make_file_system
 from creator.image.partition_table import write_table
@@ -27,10 +27,8 @@ class Card:
     tree: Tree  # the data partition's
 
 
-def assemble(
-    image: Path, layout: Layout, digest: str, base: BaseImage, wanted: Sequence[Range], card: Card
-) -> tuple[Piece, ...]:
-    """Makes the image file: its partition table and the data partition, all but the bytes of its large files.
+def assemble(image: Path, layout: Layout, digest: str, base: BaseImage, card: Card) -> tuple[Piece, ...]:
+    """Makes the image file: partition table and data partition, but for the bytes of its large files.
 
     The same arguments make the same bytes, whenever and wherever.
 
@@ -38,12 +36,11 @@ def assemble(
         image: the file to make; it must not exist.
         layout: size and place of the partitions.
         digest: the image's name, which its identities are derived from.
-        base: where boot and root partition come from; its date becomes that of all that is added.
-        wanted: what a card needs of these partitions.
+        base: where the boot code comes from; its date becomes that of all that is added.
         card: what is added.
 
     Returns:
-        What is to be copied to where: boot, root, and the large files.
+        Where the large files are to be copied to.
 
     Raises:
         DoesNotFit, ImageDamaged, ProgramFailed: see the parts.
@@ -55,7 +52,7 @@ def assemble(
         # Before the partitions are filled: these programs wait until all that the file has is on the disk.
         write_table(image, layout, card.disk_id)
         make_file_system(image, layout, digest, now)
-        return (*data_pieces(base, wanted), *lay_out(image, layout.data_offset, card.tree, now))
+        return lay_out(image, layout.data_offset, card.tree, now)
 
 
 @contextmanager

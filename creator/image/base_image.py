@@ -33,7 +33,7 @@ class BaseImage:
 
 
 def open_base(folder: Path, reference: BaseReference) -> BaseImage:
-    """The base image that ``reference`` names; whether its bytes are right, :func:`check_base` says.
+    """The base image that ``reference`` names; whether its bytes are right, its proof says.
 
     Args:
         folder: where NAME.img and NAME.json lie.

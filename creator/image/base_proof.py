@@ -1,8 +1,8 @@
 """What was found of a base image that was read whole: the pieces of it that a card gets.
 
 The SHA-256 that names a base is of the whole file, its empty half included. A creator reads all of that once,
-and keeps the checksums of the pieces. From then on the pieces are compared with those in each image: a base
-that was damaged meanwhile is found as surely, and what is proven is what was copied.
+and keeps the checksums of the pieces. From then on the pieces are compared where they lie in each image: a
+base that was damaged meanwhile is found, and so is a byte that went wrong on the way.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
 from cardshop.contract import wire
 from cardshop.contract.errors import ImageDamaged, MessageRejected
+from cardshop.fat32 import FatFile
 from cardshop.file_map import Part
 from cardshop.fit import BOOT_OFFSET, Layout
 from cardshop.image_format import CHUNK_BYTES, Chunk, Range, merge, pieces
@@ -27,11 +29,42 @@ from creator.cache import exclusively
 from creator.image.base_data import data_offset
 from creator.image.base_image import BaseImage, check_base, was_changed
 from creator.image.block_map import boot_ranges, checksum, ext4_ranges
+from creator.image.boot_partition import opened
 from creator.image.file_map import system_parts
+from creator.image.partition_table import TABLE
 
-_VERSION = 1
+_FORMAT = "cardshop base proof 1"
+"""First word of what is kept; another one when anything else is listed, or listed in another way."""
+
+_TABLE = Range(0, BOOT_OFFSET)
+
+Placed = TypeVar("Placed")
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class BaseRanges:
+    """What a card needs of a base, in whole blocks, as the base's file systems tell."""
+
+    boot: tuple[Range, ...]
+    root: tuple[Range, ...]
+    data: tuple[Range, ...]  # of its data partition, if it has one
+    files: tuple[FatFile, ...]  # on the boot partition
+
+    @property
+    def copied(self) -> tuple[Range, ...]:
+        """What lies at the same place of every image."""
+        return merge((*self.boot, *self.root))
+
+
+@dataclass(frozen=True)
+class BootFile:
+    """A file of the boot partition: where its clusters are, and what is in them."""
+
+    path: str
+    bytes: int
+    chunks: tuple[Chunk, ...]  # in the file's order
 
 
 @dataclass(frozen=True)
@@ -39,111 +72,202 @@ class BaseProof:
     """The pieces of a base image that were right when the whole of it was."""
 
     sha256: str  # of the whole
-    chunks: tuple[Chunk, ...]  # of what :func:`base_ranges` gives
+    table: tuple[Chunk, ...]  # of all that lies before the boot partition
+    boot: tuple[BootFile, ...]
+    root: tuple[Chunk, ...]
+    data: tuple[Chunk, ...]
     system: tuple[Part, ...]  # parts of the system partition's files
-    version: int = _VERSION
+
+    @property
+    def chunks(self) -> tuple[Chunk, ...]:
+        """All of them."""
+        return (*self.table, *self.root, *self.data, *(chunk for file in self.boot for chunk in file.chunks))
 
 
-def base_ranges(base: BaseImage, parts: Layout) -> tuple[Range, ...]:
-    """What a card needs of a base: partition table, boot and system, and the data partition if it has one.
+def base_ranges(base: BaseImage, parts: Layout) -> BaseRanges:
+    """What a card needs of a base.
 
     Raises:
         ImageDamaged: its file systems can't be read, or it was changed.
     """
     data = data_offset(base.image)
     try:
-        found = [
-            *boot_ranges(base.image),
-            *ext4_ranges(base.image, parts.root_offset),
-            *([] if data is None else ext4_ranges(base.image, data)),
-        ]
+        return BaseRanges(
+            boot=merge(boot_ranges(base.image)),
+            root=merge(ext4_ranges(base.image, parts.root_offset)),
+            data=() if data is None else merge(ext4_ranges(base.image, data)),
+            files=_boot_files(base.image),
+        )
     except ImageDamaged:
         check_base(base)
         raise
-    return merge(found)
 
 
-def prove_base(base: BaseImage, parts: Layout, ranges: Iterable[Range]) -> BaseProof:
-    """Reads every byte of the base image once.
+def proof_of(base: BaseImage, parts: Layout, ranges: BaseRanges, folder: Path) -> BaseProof:
+    """What an earlier image's build kept in ``folder``, as far as it can be held against the base now.
+
+    Without it the base is read whole, and what was found is kept.
+
+    Raises:
+        ImageDamaged: the base was changed.
+    """
+    proof = _kept(folder, base, ranges)
+    if proof is not None:
+        here = (*proof.table, *proof.data)  # what no image has as it is
+        places = [Range(chunk.offset, chunk.length) for chunk in here]
+        if checksum(base.image, places, lambda _count: None) == here:
+            return proof
+    return prove_base(base, parts, ranges, folder)
+
+
+def prove_base(base: BaseImage, parts: Layout, ranges: BaseRanges, folder: Path) -> BaseProof:
+    """Reads every byte of the base image once, and keeps what was found in ``folder``.
 
     Args:
         base: the base image.
         parts: of an image with it; its system partition lies where the base's does.
         ranges: what :func:`base_ranges` gave.
+        folder: made if it isn't there.
 
     Raises:
         ImageDamaged: it was changed.
     """
-    by_window = itertools.groupby(pieces(ranges), lambda piece: piece.offset // CHUNK_BYTES)
-    wanted = {window: tuple(found) for window, found in by_window}
-    whole, chunks = hashlib.sha256(), []
+    wanted = _by_window(_all_pieces(ranges), lambda piece: piece.offset)
+    unsummed = _by_window(system_parts(base.image, parts), lambda part: part.offset)
+    whole, found, system = hashlib.sha256(), {}, []
     memory = memoryview(bytearray(CHUNK_BYTES))
-    with base.image.open("rb", buffering=0) as stream:
+    with base.image.open("rb") as stream:
         for window in itertools.count():
             start = window * CHUNK_BYTES
-            data = memory[: os.preadv(stream.fileno(), [memory], start)]
+            data = memory[: stream.readinto(memory)]
             if not data:
                 break
             whole.update(data)
             for piece in wanted.get(window, ()):
-                found = data[piece.offset - start : piece.end - start]
-                chunks.append(Chunk(piece.offset, piece.length, hashlib.sha256(found).hexdigest()))
+                found[piece] = hashlib.sha256(data[piece.offset - start : piece.end - start]).hexdigest()
+            for part in unsummed.get(window, ()):
+                crc = None if part.crc is None else zlib.crc32(data[part.offset - start : part.end - start])
+                system.append(replace(part, crc=crc))
     if whole.hexdigest() != base.manifest.sha256:
         raise was_changed(base.manifest)
-    return BaseProof(base.manifest.sha256, tuple(chunks), system_parts(base.image, parts))
+
+    def chunks(of: Iterable[Range]) -> tuple[Chunk, ...]:
+        return tuple(Chunk(piece.offset, piece.length, found[piece]) for piece in pieces(of))
+
+    proof = BaseProof(
+        sha256=base.manifest.sha256,
+        table=chunks([_TABLE]),
+        boot=tuple(BootFile(file.path, file.bytes, chunks(file.ranges)) for file in ranges.files),
+        root=chunks(ranges.root),
+        data=chunks(ranges.data),
+        system=tuple(system),
+    )
+    _keep(folder, base, proof)
+    return proof
 
 
-def keep_proof(folder: Path, base: BaseImage, proof: BaseProof) -> None:
-    """Keeps the proof for the next image, in place of that of an earlier base of this name."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with exclusively(folder / "proofs.lock"):
-        write_private(_file(folder, base), json.dumps(wire.to_wire(proof)))
-
-
-def kept_proof(folder: Path, base: BaseImage, ranges: Iterable[Range]) -> BaseProof | None:
-    """The proof that was kept of these ranges of the base; None: none was."""
-    try:
-        proof = wire.from_wire(BaseProof, wire.parse(_file(folder, base).read_bytes()))
-    except FileNotFoundError:
-        return None
-    except (ValueError, MessageRejected):
-        log.warning("what was kept of a base image can't be read: it is read whole again")
-        return None
-    if (proof.version, proof.sha256) != (_VERSION, base.manifest.sha256):
-        return None
-    places = (Range(chunk.offset, chunk.length) for chunk in proof.chunks)
-    return proof if tuple(places) == tuple(pieces(ranges)) else None
-
-
-def forget_proof(folder: Path, base: BaseImage) -> None:
-    """The next image has the base read whole again."""
-    _file(folder, base).unlink(missing_ok=True)
-
-
-def check_pieces(base: BaseImage, parts: Layout, proof: BaseProof, in_image: Iterable[Chunk]) -> None:
-    """Compares the base, as far as a card gets it, with what was right.
+def check_copied(
+    image: Path, parts: Layout, base: BaseImage, proof: BaseProof, chunks: Sequence[Chunk], replaced: str
+) -> None:
+    """Compares what came of the base into an image with what was right, after all else was put in.
 
     Args:
+        image: the image file.
+        parts: where its partitions are.
         base: the base image.
-        parts: of the image.
         proof: of the base.
-        in_image: chunks read out of the image, those of boot and system partition among them.
+        chunks: read out of the image, those of the system partition among them.
+        replaced: path of a file on the boot partition that the image has in place of the base's.
 
     Raises:
         ImageDamaged: the base was changed, or what came of it into the image was.
     """
-    is_copied = _within(BOOT_OFFSET, parts.data_offset)
-    others = [chunk for chunk in proof.chunks if not is_copied(chunk)]
-    read = checksum(base.image, [Range(chunk.offset, chunk.length) for chunk in others], lambda _count: None)
-    copied = tuple(filter(is_copied, in_image))
-    if read == tuple(others) and copied == tuple(filter(is_copied, proof.chunks)):
+    root = tuple(chunk for chunk in chunks if parts.root_offset <= chunk.offset < parts.data_offset)
+    if root == proof.root and _has_boot_files(image, proof, replaced) and _has_boot_code(image, base, proof):
         return
     check_base(base)
     raise ImageDamaged("The system read out of the image is not that of its base.")
 
 
-def _within(start: int, end: int) -> Callable[[Chunk], bool]:
-    return lambda chunk: start <= chunk.offset < end
+def _has_boot_files(image: Path, proof: BaseProof, replaced: str) -> bool:
+    files = {file.path: file for file in _boot_files(image)}
+    kept = [file for file in proof.boot if file.path.lower() != replaced.lower()]
+    for file in kept:
+        found = files.get(file.path)
+        places = tuple(Range(chunk.offset, chunk.length) for chunk in file.chunks)
+        if found is None or found.bytes != file.bytes or tuple(pieces(found.ranges)) != places:
+            return False
+    chunks = tuple(chunk for file in kept for chunk in file.chunks)
+    places = tuple(Range(chunk.offset, chunk.length) for chunk in chunks)
+    return checksum(image, places, lambda _count: None) == chunks
+
+
+def _has_boot_code(image: Path, base: BaseImage, proof: BaseProof) -> bool:
+    """All before the boot partition is the base's, but for the partition table."""
+    with image.open("rb") as stream, base.image.open("rb") as original:
+        start = bytearray(stream.read(_TABLE.length))
+        start[TABLE] = original.read(_TABLE.length)[TABLE]
+    return proof.table == tuple(
+        Chunk(piece.offset, piece.length, hashlib.sha256(start[piece.offset : piece.end]).hexdigest())
+        for piece in pieces([_TABLE])
+    )
+
+
+def _boot_files(image: Path) -> tuple[FatFile, ...]:
+    with opened(image) as system:
+        return tuple(file for file in system.files() if not file.is_folder)
+
+
+def _all_pieces(ranges: BaseRanges) -> Iterator[Range]:
+    yield from pieces([_TABLE])
+    yield from pieces(ranges.root)
+    yield from pieces(ranges.data)
+    for file in ranges.files:
+        yield from pieces(file.ranges)
+
+
+def _by_window(items: Iterable[Placed], offset: Callable[[Placed], int]) -> dict[int, list[Placed]]:
+    windows: dict[int, list[Placed]] = {}
+    for item in items:
+        windows.setdefault(offset(item) // CHUNK_BYTES, []).append(item)
+    return windows
+
+
+def _keep(folder: Path, base: BaseImage, proof: BaseProof) -> None:
+    """Keeps the proof for the next image, in place of that of an earlier base of this name."""
+    document = json.dumps(wire.to_wire(proof))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with exclusively(folder / "proofs.lock"):
+            write_private(_file(folder, base), f"{_head(document)}\n{document}")
+    except OSError as error:
+        log.warning("what was found of a base image could not be kept", base=base.image.stem, why=str(error))
+
+
+def _kept(folder: Path, base: BaseImage, ranges: BaseRanges) -> BaseProof | None:
+    """The proof that was kept of these ranges of the base; None: none was that is whole."""
+    try:
+        head, _, document = _file(folder, base).read_text().partition("\n")
+        if head != _head(document):
+            return None
+        proof = wire.from_wire(BaseProof, wire.parse(document))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, MessageRejected) as error:
+        log.warning("what was kept of a base image can't be read", base=base.image.stem, why=str(error))
+        return None
+    files = [(file.path, file.bytes) for file in ranges.files]
+    places = [Range(chunk.offset, chunk.length) for chunk in proof.chunks]
+    is_of_it = (
+        proof.sha256 == base.manifest.sha256
+        and [(file.path, file.bytes) for file in proof.boot] == files
+        and places == list(_all_pieces(ranges))
+    )
+    return proof if is_of_it else None
+
+
+def _head(document: str) -> str:
+    return f"{_FORMAT} {hashlib.sha256(document.encode()).hexdigest()}"
 
 
 def _file(folder: Path, base: BaseImage) -> Path:

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from cardshop.contract.errors import ImageDamaged
-from cardshop.fat32 import Fat32
 from cardshop.fit import BOOT_OFFSET, Layout
 from cardshop.image_format import BLOCK_BYTES, CHUNK_BYTES, Chunk, Range, merge, pieces
+from creator.image.boot_partition import opened
 from creator.image.ext4 import Ext4
 
 
@@ -26,6 +26,7 @@ def mapped_ranges(image: Path, layout: Layout) -> tuple[Range, ...]:
     systems use, and the last block.
     """
     parts = (
+        [Range(0, BOOT_OFFSET)],
         boot_ranges(image),
         ext4_ranges(image, layout.root_offset),
         ext4_ranges(image, layout.data_offset),
@@ -35,14 +36,9 @@ def mapped_ranges(image: Path, layout: Layout) -> tuple[Range, ...]:
 
 
 def boot_ranges(image: Path) -> Iterator[Range]:
-    """What a card needs of the partition table, what follows it and the boot partition, in whole blocks."""
-    yield Range(0, BOOT_OFFSET)
-    descriptor = os.open(image, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        system = Fat32(lambda offset, length: os.pread(descriptor, length, offset), BOOT_OFFSET)
+    """What a card needs of the boot partition, in whole blocks."""
+    with opened(image) as system:
         yield from map(_whole_blocks, system.used_ranges())
-    finally:
-        os.close(descriptor)
 
 
 def ext4_ranges(image: Path, offset: int) -> Iterator[Range]:

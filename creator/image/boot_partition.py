@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cardshop.contract.errors import ImageDamaged
+from cardshop.fat32 import Fat32
 from cardshop.fit import BOOT_OFFSET
 from cardshop.programs import run
 
@@ -49,6 +52,16 @@ def write_file(image: Path, path: str, content: bytes, now: int) -> None:
         env=environment,
         stdin=content,
     )
+
+
+@contextmanager
+def opened(image: Path) -> Iterator[Fat32]:
+    """The file system, for reading. Raises ImageDamaged."""
+    descriptor = os.open(image, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield Fat32(lambda offset, length: os.pread(descriptor, length, offset), BOOT_OFFSET)
+    finally:
+        os.close(descriptor)
 
 
 def read_file(image: Path, path: str) -> bytes:

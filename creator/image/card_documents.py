@@ -14,9 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from cardshop.contract.errors import ImageDamaged
-from cardshop.fat32 import Fat32
 from cardshop.file_map import Part
-from cardshop.fit import BOOT_OFFSET, Layout
+from cardshop.fit import Layout
 from cardshop.image_format import (
     BLOCK_BYTES,
     FILES_FILE,
@@ -29,7 +28,7 @@ from cardshop.image_format import (
     pieces,
 )
 from creator.image.block_map import mapped_ranges
-from creator.image.boot_partition import read_file, write_file
+from creator.image.boot_partition import opened, read_file, write_file
 from creator.image.file_map import file_map
 
 MARGIN_BYTES = 128 * 1024
@@ -76,11 +75,8 @@ def place_of(image: Path, file: str) -> Range:
     Raises:
         ImageDamaged: it isn't there, or is in pieces.
     """
-    descriptor = os.open(image, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        found = Fat32(lambda offset, length: os.pread(descriptor, length, offset), BOOT_OFFSET).find(file)
-    finally:
-        os.close(descriptor)
+    with opened(image) as system:
+        found = system.find(file)
     if found is None or len(found.ranges) != 1:
         raise ImageDamaged(f"The boot partition has no file {file} in one piece.")
     first = -(-found.ranges[0].offset // BLOCK_BYTES)

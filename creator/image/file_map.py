@@ -21,16 +21,14 @@ _BOOT, _SYSTEM, _DATA = "/boot/firmware", "/", "/data"
 
 
 def system_parts(base: Path, layout: Layout) -> tuple[Part, ...]:
-    """The parts of the system partition's files; an image has them where its base has them.
+    """The parts of the system partition's files, without checksums; an image has them where its base has.
 
     Raises:
         ImageDamaged: the file system can't be read.
     """
-    with _reading(base) as read:
-        found = (
-            part for name, blocks in files_of(base, layout.root_offset) for part in parts_of(name, blocks)
-        )
-        return tuple(with_checksums(found, read))
+    return tuple(
+        part for name, blocks in files_of(base, layout.root_offset) for part in parts_of(name, blocks)
+    )
 
 
 def file_map(image: Path, layout: Layout, system: Sequence[Part]) -> FileMap:
@@ -39,7 +37,7 @@ def file_map(image: Path, layout: Layout, system: Sequence[Part]) -> FileMap:
     Args:
         image: the image file.
         layout: where its partitions are.
-        system: what :func:`system_parts` gave for its base.
+        system: what :func:`system_parts` gave for its base, with checksums.
 
     Raises:
         ImageDamaged: one of its file systems can't be read.
