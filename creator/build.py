@@ -21,7 +21,7 @@ from cardshop.contract.errors import ContentDamaged, DoesNotFit, InvalidInput
 from cardshop.contract.events import Phase
 from cardshop.contract.tasks import DIRECT, Content
 from cardshop.fit import MIB, Layout, forecast, layout
-from cardshop.image_format import BlockMap, Manifest, merge
+from cardshop.image_format import FILES_FILE, MANIFEST_FILE, PASSPORT_FILE, BlockMap, Manifest, merge
 from creator.books import check_zim
 from creator.cache import Cache
 from creator.card import card_of, check_plan, inline_bytes, is_offspot
@@ -29,7 +29,14 @@ from creator.card_names import ZIM_SUFFIX, with_card_names
 from creator.fetch import fetch
 from creator.image.assemble import Card, assemble
 from creator.image.base_image import BaseImage, data_pieces, open_base
-from creator.image.base_proof import BaseProof, base_ranges, check_copied, proof_of, prove_base
+from creator.image.base_proof import (
+    BaseProof,
+    base_ranges,
+    check_boot_files,
+    check_copied,
+    proof_of,
+    prove_base,
+)
 from creator.image.bill import image_bill
 from creator.image.block_map import ext4_ranges, last_block
 from creator.image.boot_partition import write_configuration
@@ -75,6 +82,7 @@ def build(plan: ImagePlan, places: Places, observe: Observe) -> BuiltImage:
             folder.clear()
             manifest = _build_anew(plan, places, folder, observe, seconds)
         else:
+            folder.clear_parts()
             log.info("image was built before", image=plan.digest)
         return BuiltImage(
             image=folder.image,
@@ -101,7 +109,7 @@ def _build_anew(
     with cache.needed(sizes), ThreadPoolExecutor(1, thread_name_prefix="base") as aside:
         ranges = base_ranges(base, parts)
         is_cached = all(cache.has(content.sha256, content.size_bytes) for content in plan.contents)
-        # Before something is fetched the base is read whole: that costs no time, and damage is told first.
+        # Before something is fetched the base is read whole: its damage is told before hours of fetching.
         prove_it = proof_of if is_cached else prove_base
         proven = aside.submit(prove_it, base, parts, ranges, places.work / PROOFS)
         with (
@@ -128,11 +136,14 @@ def _build_anew(
                 except FillingEnded:
                     proven.result()  # it may be why
                     raise
+            proof = proven.result()
+            check_copied(image, parts, base, proof, chunks)
+            replaced = [MANIFEST_FILE, PASSPORT_FILE, FILES_FILE]
             if card.configuration is not None:
                 write_configuration(image, card.configuration_path, card.configuration, base.built_at)
-            reserve(image, parts, drafted, proven.result().system, base.built_at)
-            replaced = "" if card.configuration is None else card.configuration_path
-            check_copied(image, parts, base, proven.result(), chunks, replaced)
+                replaced.append(card.configuration_path)
+            reserve(image, parts, drafted, proof.system, base.built_at)
+            check_boot_files(image, base, proof, replaced)
             manifest = prove(drafted, parts, image, card, chunks)
             _note(Phase.BUILD, plan, seconds, filling.finished_at - begun)
             _note(Phase.CHECK, plan, seconds, time.monotonic() - filling.finished_at)

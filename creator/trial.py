@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from cardshop.contract.errors import BootFailed
+from cardshop.contract.errors import BootFailed, Unavailable
 from cardshop.contract.events import Phase
 from cardshop.fit import layout
 from cardshop.image_format import PICTURE_SUFFIX
@@ -15,7 +16,7 @@ from cardshop.programs import find
 from creator.boot_proof import prove_boots
 from creator.image.base_image import open_base
 from creator.plan import BuiltImage, ImagePlan, Observe, Places
-from creator.work_folder import discard, held
+from creator.work_folder import held
 
 
 def require_machine(plan: ImagePlan, places: Places) -> Machine | None:
@@ -64,55 +65,45 @@ def try_image(
 
     Raises:
         BootFailed: it is not what was ordered; nothing is left of it.
-        Unavailable: this host could not try it now; the image stays.
+        Unavailable: this host could not try it now; the image stays, or another trial threw it away.
     """
-    try:
-        with held(places.work, plan.digest):
-            return _try_held(built, plan, places, machine, timeout=timeout, observe=observe, log=log)
-    except BootFailed:
-        discard(places.work, plan.digest)
-        raise
+    record = record_of(built.image)
+
+    def tell(done: int, total: int) -> None:
+        observe(Phase.BOOT, done, total, "steps")
+
+    with held(places.work, plan.digest):
+        if not built.image.exists():
+            raise Unavailable("The image failed another trial of it meanwhile.", hint="It is built again.")
+        if record.exists():
+            return float(record.read_text())
+        parts = layout(plan.size_bytes, open_base(places.bases, plan.base).manifest.root_bytes)
+        try:
+            proof = prove_boots(
+                built.image,
+                machine,
+                configuration=plan.card_configuration,
+                data_offset=parts.data_offset,
+                picture=built.image.with_suffix(PICTURE_SUFFIX),
+                timeout=timeout,
+                tell=tell,
+            )
+        except BootFailed:
+            shutil.rmtree(built.image.parent)
+            raise
+        told = f"host name, Wi-Fi, portal and {proof.articles} contents answered."
+        log(f"Image started ({machine.name}): {told}")
+        if proof.picture:
+            log(proof.picture)
+        part = record.with_suffix(".tried.part")
+        with part.open("w") as stream:
+            stream.write(str(proof.seconds))
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(record)
+    return proof.seconds
 
 
 def record_of(image: Path) -> Path:
     """Says beside the image that it passed its trial, and after how many seconds."""
     return image.with_suffix(".tried")
-
-
-def _try_held(
-    built: BuiltImage,
-    plan: ImagePlan,
-    places: Places,
-    machine: Machine,
-    *,
-    timeout: float,
-    observe: Observe,
-    log: Callable[[str], None],
-) -> float:
-    record = record_of(built.image)
-    if record.exists():
-        return float(record.read_text())
-
-    def tell(done: int, total: int) -> None:
-        observe(Phase.BOOT, done, total, "steps")
-
-    parts = layout(plan.size_bytes, open_base(places.bases, plan.base).manifest.root_bytes)
-    proof = prove_boots(
-        built.image,
-        machine,
-        configuration=plan.card_configuration,
-        data_offset=parts.data_offset,
-        picture=built.image.with_suffix(PICTURE_SUFFIX),
-        timeout=timeout,
-        tell=tell,
-    )
-    log(f"Image started ({machine.name}): host name, Wi-Fi, portal and {proof.articles} contents answered.")
-    if proof.picture:
-        log(proof.picture)
-    part = record.with_suffix(".tried.part")
-    with part.open("w") as stream:
-        stream.write(str(proof.seconds))
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(record)
-    return proof.seconds

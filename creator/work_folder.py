@@ -58,6 +58,11 @@ class WorkFolder:
         for item in self.path.iterdir():
             _remove(item)
 
+    def clear_parts(self) -> None:
+        """Removes what is unfinished here."""
+        for item in self.path.glob("*.part*"):
+            _remove(item)
+
     def finish(self) -> None:
         """The parts get their final names, durably; the manifest last, for it says that all is there."""
         shutil.rmtree(self.scratch, ignore_errors=True)

@@ -23,7 +23,9 @@ _EPOCH = 1767323045
 _BOOT_CODE = b"\xfa"
 
 
-def make_offspot_base(folder: Path, name: str = NAME, *, is_configured: bool = True) -> Path:
+def make_offspot_base(
+    folder: Path, name: str = NAME, *, is_configured: bool = True, data_block_bytes: int = 4096
+) -> Path:
     """Puts ``NAME.img`` and ``NAME.json`` into ``folder`` and returns the image.
 
     Boot (FAT32) has a command line and an ``offspot.yaml``, root a host name and an fstab that names the
@@ -58,8 +60,8 @@ def make_offspot_base(folder: Path, name: str = NAME, *, is_configured: bool = T
         (data / "images").mkdir(parents=True)
         (data / "master_fs").touch()
         (data / "images" / "base-httpd-1.0.tar").write_bytes(BUNDLED)
-        _make_ext4(image, "rootfs", _ROOT_OFFSET, ROOT_BYTES, root)
-        _make_ext4(image, "data", _DATA_OFFSET, DATA_BYTES, data)
+        _make_ext4(image, "rootfs", _ROOT_OFFSET, ROOT_BYTES, root, 4096)
+        _make_ext4(image, "data", _DATA_OFFSET, DATA_BYTES, data, data_block_bytes)
     os.utime(image, (_EPOCH, _EPOCH))
     take_in(image, folder, name=name, architecture="arm64", release="bookworm")
     return image
@@ -77,7 +79,8 @@ def _make_boot(image: Path, is_configured: bool) -> None:
         run(["mcopy", "-i", drive, "-", f"::{name}"], stdin=content, env=environment, timeout=120)
 
 
-def _make_ext4(image: Path, label: str, offset: int, size: int, tree: Path) -> None:
-    make = ["mke2fs", "-q", "-F", "-t", "ext4", "-T", "largefile", "-b", "4096", "-m", "1", "-L", label]
+def _make_ext4(image: Path, label: str, offset: int, size: int, tree: Path, block_bytes: int) -> None:
+    make = ["mke2fs", "-q", "-F", "-t", "ext4", "-T", "largefile", "-b", str(block_bytes), "-m", "1"]
+    make += ["-L", label]
     make += ["-E", f"offset={offset},root_owner=0:0", "-d", str(tree), str(image), f"{size // 1024}k"]
     run(make, timeout=120, env={**os.environ, "E2FSPROGS_FAKE_TIME": str(_EPOCH)})

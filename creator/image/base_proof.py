@@ -1,8 +1,8 @@
 """What was found of a base image that was read whole: the pieces of it that a card gets.
 
-The SHA-256 that names a base is of the whole file, its empty half included. A creator reads all of that once,
-and keeps the checksums of the pieces. From then on the pieces are compared where they lie in each image: a
-base that was damaged meanwhile is found, and so is a byte that went wrong on the way.
+The SHA-256 that names a base is of the whole file, its empty half included. A creator that has read all of it
+keeps the checksums of the pieces, and compares them where they lie in each image: damage of the base since
+then is found as far as a card would have it, and so is a byte that went wrong on the way.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -49,7 +49,8 @@ class BaseRanges:
 
     boot: tuple[Range, ...]
     root: tuple[Range, ...]
-    data: tuple[Range, ...]  # of its data partition, if it has one
+    data: tuple[Range, ...]  # all of its data partition, if it has one
+    structure: tuple[Range, ...]  # of the boot partition: all that is no file's
     files: tuple[FatFile, ...]  # on the boot partition
 
     @property
@@ -73,6 +74,7 @@ class BaseProof:
 
     sha256: str  # of the whole
     table: tuple[Chunk, ...]  # of all that lies before the boot partition
+    structure: tuple[Chunk, ...]
     boot: tuple[BootFile, ...]
     root: tuple[Chunk, ...]
     data: tuple[Chunk, ...]
@@ -81,7 +83,8 @@ class BaseProof:
     @property
     def chunks(self) -> tuple[Chunk, ...]:
         """All of them."""
-        return (*self.table, *self.root, *self.data, *(chunk for file in self.boot for chunk in file.chunks))
+        of_files = (chunk for file in self.boot for chunk in file.chunks)
+        return (*self.table, *self.structure, *self.root, *self.data, *of_files)
 
 
 def base_ranges(base: BaseImage, parts: Layout) -> BaseRanges:
@@ -92,11 +95,14 @@ def base_ranges(base: BaseImage, parts: Layout) -> BaseRanges:
     """
     data = data_offset(base.image)
     try:
+        with opened(base.image) as system:
+            files, head = tuple(system.files()), next(system.used_ranges())
         return BaseRanges(
             boot=merge(boot_ranges(base.image)),
             root=merge(ext4_ranges(base.image, parts.root_offset)),
-            data=() if data is None else merge(ext4_ranges(base.image, data)),
-            files=_boot_files(base.image),
+            data=() if data is None else (Range(data, base.manifest.bytes - data),),
+            structure=merge((head, *(item for file in files if file.is_folder for item in file.ranges))),
+            files=tuple(file for file in files if not file.is_folder),
         )
     except ImageDamaged:
         check_base(base)
@@ -112,11 +118,8 @@ def proof_of(base: BaseImage, parts: Layout, ranges: BaseRanges, folder: Path) -
         ImageDamaged: the base was changed.
     """
     proof = _kept(folder, base, ranges)
-    if proof is not None:
-        here = (*proof.table, *proof.data)  # what no image has as it is
-        places = [Range(chunk.offset, chunk.length) for chunk in here]
-        if checksum(base.image, places, lambda _count: None) == here:
-            return proof
+    if proof is not None and _has(base.image, proof.data):  # of that no image has the pieces
+        return proof
     return prove_base(base, parts, ranges, folder)
 
 
@@ -157,6 +160,7 @@ def prove_base(base: BaseImage, parts: Layout, ranges: BaseRanges, folder: Path)
     proof = BaseProof(
         sha256=base.manifest.sha256,
         table=chunks([_TABLE]),
+        structure=chunks(ranges.structure),
         boot=tuple(BootFile(file.path, file.bytes, chunks(file.ranges)) for file in ranges.files),
         root=chunks(ranges.root),
         data=chunks(ranges.data),
@@ -167,9 +171,9 @@ def prove_base(base: BaseImage, parts: Layout, ranges: BaseRanges, folder: Path)
 
 
 def check_copied(
-    image: Path, parts: Layout, base: BaseImage, proof: BaseProof, chunks: Sequence[Chunk], replaced: str
+    image: Path, parts: Layout, base: BaseImage, proof: BaseProof, chunks: Sequence[Chunk]
 ) -> None:
-    """Compares what came of the base into an image with what was right, after all else was put in.
+    """Compares what came of the base into an image with what was right, before the boot partition is changed.
 
     Args:
         image: the image file.
@@ -177,29 +181,49 @@ def check_copied(
         base: the base image.
         proof: of the base.
         chunks: read out of the image, those of the system partition among them.
-        replaced: path of a file on the boot partition that the image has in place of the base's.
 
     Raises:
         ImageDamaged: the base was changed, or what came of it into the image was.
     """
     root = tuple(chunk for chunk in chunks if parts.root_offset <= chunk.offset < parts.data_offset)
-    if root == proof.root and _has_boot_files(image, proof, replaced) and _has_boot_code(image, base, proof):
+    if root == proof.root and _has(image, proof.structure) and _has_boot_code(image, base, proof):
         return
+    raise _wrong(base)
+
+
+def check_boot_files(image: Path, base: BaseImage, proof: BaseProof, replaced: Collection[str]) -> None:
+    """Compares the base's files on the boot partition, after others were put beside them.
+
+    Args:
+        image: the image file.
+        base: the base image.
+        proof: of the base.
+        replaced: paths of those that the image has others in place of.
+
+    Raises:
+        ImageDamaged: the base was changed, or what came of it into the image was.
+    """
+    with opened(image) as system:
+        found = {(file.path, file.bytes, tuple(pieces(file.ranges))) for file in system.files()}
+    names = {path.lower() for path in replaced}
+    kept = [file for file in proof.boot if file.path.lower() not in names]
+    is_there = all((file.path, file.bytes, _places(file.chunks)) in found for file in kept)
+    if not (is_there and _has(image, tuple(chunk for file in kept for chunk in file.chunks))):
+        raise _wrong(base)
+
+
+def _wrong(base: BaseImage) -> ImageDamaged:
+    """The error for an image that has other bytes than its base had; raises the one for a changed base."""
     check_base(base)
-    raise ImageDamaged("The system read out of the image is not that of its base.")
+    return ImageDamaged("The system read out of the image is not that of its base.")
 
 
-def _has_boot_files(image: Path, proof: BaseProof, replaced: str) -> bool:
-    files = {file.path: file for file in _boot_files(image)}
-    kept = [file for file in proof.boot if file.path.lower() != replaced.lower()]
-    for file in kept:
-        found = files.get(file.path)
-        places = tuple(Range(chunk.offset, chunk.length) for chunk in file.chunks)
-        if found is None or found.bytes != file.bytes or tuple(pieces(found.ranges)) != places:
-            return False
-    chunks = tuple(chunk for file in kept for chunk in file.chunks)
-    places = tuple(Range(chunk.offset, chunk.length) for chunk in chunks)
-    return checksum(image, places, lambda _count: None) == chunks
+def _has(image: Path, chunks: tuple[Chunk, ...]) -> bool:
+    return checksum(image, _places(chunks), lambda _count: None) == chunks
+
+
+def _places(chunks: Iterable[Chunk]) -> tuple[Range, ...]:
+    return tuple(Range(chunk.offset, chunk.length) for chunk in chunks)
 
 
 def _has_boot_code(image: Path, base: BaseImage, proof: BaseProof) -> bool:
@@ -213,13 +237,9 @@ def _has_boot_code(image: Path, base: BaseImage, proof: BaseProof) -> bool:
     )
 
 
-def _boot_files(image: Path) -> tuple[FatFile, ...]:
-    with opened(image) as system:
-        return tuple(file for file in system.files() if not file.is_folder)
-
-
 def _all_pieces(ranges: BaseRanges) -> Iterator[Range]:
     yield from pieces([_TABLE])
+    yield from pieces(ranges.structure)
     yield from pieces(ranges.root)
     yield from pieces(ranges.data)
     for file in ranges.files:
@@ -235,12 +255,12 @@ def _by_window(items: Iterable[Placed], offset: Callable[[Placed], int]) -> dict
 
 def _keep(folder: Path, base: BaseImage, proof: BaseProof) -> None:
     """Keeps the proof for the next image, in place of that of an earlier base of this name."""
-    document = json.dumps(wire.to_wire(proof))
     try:
+        document = json.dumps(wire.to_wire(proof))
         folder.mkdir(parents=True, exist_ok=True)
         with exclusively(folder / "proofs.lock"):
             write_private(_file(folder, base), f"{_head(document)}\n{document}")
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         log.warning("what was found of a base image could not be kept", base=base.image.stem, why=str(error))
 
 
@@ -257,11 +277,10 @@ def _kept(folder: Path, base: BaseImage, ranges: BaseRanges) -> BaseProof | None
         log.warning("what was kept of a base image can't be read", base=base.image.stem, why=str(error))
         return None
     files = [(file.path, file.bytes) for file in ranges.files]
-    places = [Range(chunk.offset, chunk.length) for chunk in proof.chunks]
     is_of_it = (
         proof.sha256 == base.manifest.sha256
         and [(file.path, file.bytes) for file in proof.boot] == files
-        and places == list(_all_pieces(ranges))
+        and _places(proof.chunks) == tuple(_all_pieces(ranges))
     )
     return proof if is_of_it else None
 

@@ -13,12 +13,21 @@ from cardshop.contract.errors import ImageDamaged
 from cardshop.contract.events import Phase
 from cardshop.file_map import with_checksums
 from cardshop.fit import BOOT_OFFSET, MIB, Layout, layout
-from cardshop.image_format import SBOM_SUFFIX, Chunk, Range
+from cardshop.image_format import (
+    FILES_FILE,
+    MANIFEST_FILE,
+    PASSPORT_FILE,
+    SBOM_SUFFIX,
+    Chunk,
+    Manifest,
+    Range,
+)
 from creator.base.disk import sha256_of
 from creator.build import PROOFS, build
-from creator.image.base_image import BaseImage, open_base
+from creator.image.base_image import BaseImage, data_pieces, open_base
 from creator.image.base_proof import BaseProof, base_ranges, proof_of, prove_base
 from creator.image.block_map import checksum
+from creator.image.boot_partition import write_file
 from creator.plan import ImagePlan, Places
 from creator.work_folder import discard, sweep
 from tests.image_plans import IMAGE_BYTES, change_in, left_behind, make_content, make_places, make_plan
@@ -29,6 +38,9 @@ from tests.zims import make_zim
 PARTS: Layout = layout(IMAGE_BYTES, ROOT_BYTES)
 BOOT_CODE = 300
 """A place in the first sector: boot code, which stays what the base has."""
+
+VOLUME_ID = BOOT_OFFSET + 67
+"""Of the boot partition: an fstab may name it by that."""
 
 
 @pytest.fixture
@@ -89,6 +101,7 @@ def test_the_proof_has_the_pieces_that_the_base_has(tmp_path: Path, base: BaseIm
     files = {file.path: (file.bytes, file.chunks) for file in proof.boot}
     assert files == {file.path: (file.bytes, read(*file.ranges)) for file in ranges.files}
     assert {"cmdline.txt", "vmlinuz"} <= files.keys()
+    assert proof.structure == read(*ranges.structure)
     with base.image.open("rb") as stream:
         summed = with_checksums(proof.system, lambda at, count: os.pread(stream.fileno(), count, at))
         assert tuple(summed) == tuple(sorted(proof.system, key=lambda part: part.offset))
@@ -155,8 +168,14 @@ def test_an_image_is_built_where_no_proof_can_be_kept(plan: ImagePlan, places: P
 
 @pytest.mark.parametrize(
     ("data", "start"),
-    [(b"", BOOT_CODE), (bytes(range(256)), BOOT_OFFSET), (b"root file system", PARTS.root_offset)],
-    ids=["boot code", "boot partition", "system"],
+    [
+        (b"", BOOT_CODE),
+        (b"", VOLUME_ID),
+        (b"CMDLINE", BOOT_OFFSET),
+        (bytes(range(256)), BOOT_OFFSET),
+        (b"root file system", PARTS.root_offset),
+    ],
+    ids=["boot code", "boot sector", "boot folder", "boot file", "system"],
 )
 def test_a_base_that_was_damaged_after_its_proof_is_found_in_every_part(
     plan: ImagePlan, places: Places, base: BaseImage, data: bytes, start: int
@@ -172,8 +191,8 @@ def test_a_base_that_was_damaged_after_its_proof_is_found_in_every_part(
 
 @pytest.mark.parametrize(
     ("data", "start"),
-    [(b"", BOOT_CODE), (bytes(range(256)), BOOT_OFFSET)],
-    ids=["boot code", "boot partition"],
+    [(b"", BOOT_CODE), (b"", VOLUME_ID), (bytes(range(256)), BOOT_OFFSET)],
+    ids=["boot code", "boot sector", "boot file"],
 )
 def test_a_byte_that_went_wrong_in_the_image_is_found(
     plan: ImagePlan, places: Places, data: bytes, start: int
@@ -196,7 +215,8 @@ def test_a_byte_that_went_wrong_on_the_way_into_the_image_is_found(
     plan: ImagePlan, places: Places, base: BaseImage
 ) -> None:
     first = build(plan, places, unseen).manifest_sha256
-    place = base_ranges(base, PARTS).root[-1].offset
+    *_, last = data_pieces(base, base_ranges(base, PARTS).root)
+    place = last.place.offset
     seen: list[int] = []
 
     def change_meanwhile(phase: Phase, done: int, total: int, _unit: str) -> None:
@@ -242,3 +262,18 @@ def test_a_base_whose_name_looks_unfinished_keeps_its_proof(plan: ImagePlan, pla
     sweep(places.work)
 
     assert kept_in(places).name == "x.part.json"
+
+
+def test_a_base_that_brings_documents_as_a_card_has_them_gets_others(
+    plan: ImagePlan, places: Places, base: BaseImage
+) -> None:
+    for document in (MANIFEST_FILE, PASSPORT_FILE, FILES_FILE, "cardshop/recipe.json"):
+        write_file(base.image, document, b"somebody else's", 1)
+    manifest = replace(base.manifest, sha256=sha256_of(base.image))
+    base.image.with_suffix(".json").write_text(manifest.to_json())
+    plan = replace(plan, base=replace(plan.base, sha256=manifest.sha256))
+
+    built = build(plan, places, unseen)
+
+    assert Manifest.from_file(built.manifest).digest == plan.digest
+    assert built_anew(plan, places) == built.manifest_sha256

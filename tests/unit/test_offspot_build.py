@@ -108,6 +108,14 @@ def mode_and_owner(built: BuiltImage, path: str) -> tuple[str, str, str]:
     return told[1], told[2], told[3]
 
 
+def test_a_base_whose_data_partition_has_small_blocks_is_one_too(tmp_path: Path, places: Places) -> None:
+    places = replace(places, bases=make_offspot_base(tmp_path / "bases", data_block_bytes=1024).parent)
+
+    built = build(offspot_plan(places), places, unseen)
+
+    assert asked(built, "ls /images").count("base-httpd-1.0.tar") == 1
+
+
 def test_damage_in_the_bases_data_partition_is_found_after_its_proof_was_kept(
     tmp_path: Path, places: Places
 ) -> None:
