@@ -31,12 +31,12 @@ from creator.image.base_image import BaseImage, check_base, was_changed
 from creator.image.block_map import boot_ranges, checksum, ext4_ranges
 from creator.image.boot_partition import opened
 from creator.image.file_map import system_parts
-from creator.image.partition_table import TABLE
+from creator.image.partition_table import TABLE_BYTES
 
 _FORMAT = "cardshop base proof 1"
 """First word of what is kept; another one when anything else is listed, or listed in another way."""
 
-_TABLE = Range(0, BOOT_OFFSET)
+_BEFORE_BOOT = Range(0, BOOT_OFFSET)
 
 Placed = TypeVar("Placed")
 
@@ -73,8 +73,8 @@ class BaseProof:
     """The pieces of a base image that were right when the whole of it was."""
 
     sha256: str  # of the whole
-    table: tuple[Chunk, ...]  # of all that lies before the boot partition
-    structure: tuple[Chunk, ...]
+    before_boot: tuple[Chunk, ...]  # of all that lies before the boot partition
+    structure: tuple[Chunk, ...]  # of the boot partition: all that is no file's
     boot: tuple[BootFile, ...]
     root: tuple[Chunk, ...]
     data: tuple[Chunk, ...]
@@ -84,7 +84,7 @@ class BaseProof:
     def chunks(self) -> tuple[Chunk, ...]:
         """All of them."""
         of_files = (chunk for file in self.boot for chunk in file.chunks)
-        return (*self.table, *self.structure, *self.root, *self.data, *of_files)
+        return (*self.before_boot, *self.structure, *self.root, *self.data, *of_files)
 
 
 def base_ranges(base: BaseImage, parts: Layout) -> BaseRanges:
@@ -159,7 +159,7 @@ def prove_base(base: BaseImage, parts: Layout, ranges: BaseRanges, folder: Path)
 
     proof = BaseProof(
         sha256=base.manifest.sha256,
-        table=chunks([_TABLE]),
+        before_boot=chunks([_BEFORE_BOOT]),
         structure=chunks(ranges.structure),
         boot=tuple(BootFile(file.path, file.bytes, chunks(file.ranges)) for file in ranges.files),
         root=chunks(ranges.root),
@@ -229,16 +229,16 @@ def _places(chunks: Iterable[Chunk]) -> tuple[Range, ...]:
 def _has_boot_code(image: Path, base: BaseImage, proof: BaseProof) -> bool:
     """All before the boot partition is the base's, but for the partition table."""
     with image.open("rb") as stream, base.image.open("rb") as original:
-        start = bytearray(stream.read(_TABLE.length))
-        start[TABLE] = original.read(_TABLE.length)[TABLE]
-    return proof.table == tuple(
+        start = bytearray(stream.read(_BEFORE_BOOT.length))
+        start[TABLE_BYTES] = original.read(_BEFORE_BOOT.length)[TABLE_BYTES]
+    return proof.before_boot == tuple(
         Chunk(piece.offset, piece.length, hashlib.sha256(start[piece.offset : piece.end]).hexdigest())
-        for piece in pieces([_TABLE])
+        for piece in pieces([_BEFORE_BOOT])
     )
 
 
 def _all_pieces(ranges: BaseRanges) -> Iterator[Range]:
-    yield from pieces([_TABLE])
+    yield from pieces([_BEFORE_BOOT])
     yield from pieces(ranges.structure)
     yield from pieces(ranges.root)
     yield from pieces(ranges.data)

@@ -8,7 +8,7 @@ from cardshop.fit import BOOT_BYTES, BOOT_OFFSET, Layout
 from cardshop.programs import run
 
 SECTOR_BYTES = 512
-TABLE = slice(440, 512)
+TABLE_BYTES = slice(440, 512)
 """What :func:`write_table` writes of the first sector: the disk's identity, the partitions, the end mark."""
 
 _FAT32, _LINUX = "c", "83"

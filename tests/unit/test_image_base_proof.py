@@ -97,7 +97,11 @@ def test_the_proof_has_the_pieces_that_the_base_has(tmp_path: Path, base: BaseIm
         return checksum(base.image, of, lambda _count: None)
 
     assert proof.sha256 == base.manifest.sha256
-    assert (proof.table, proof.root, proof.data) == (read(Range(0, BOOT_OFFSET)), read(*ranges.root), ())
+    assert (proof.before_boot, proof.root, proof.data) == (
+        read(Range(0, BOOT_OFFSET)),
+        read(*ranges.root),
+        (),
+    )
     files = {file.path: (file.bytes, file.chunks) for file in proof.boot}
     assert files == {file.path: (file.bytes, read(*file.ranges)) for file in ranges.files}
     assert {"cmdline.txt", "vmlinuz"} <= files.keys()
